@@ -1,0 +1,220 @@
+"""What follows what, and the event log that makes it happen exactly once.
+
+An event is one row of the table `event` for each consumer that must handle it: outbox and inbox in one.
+A consumer's effect, the events that it emits and `done_at` commit together, so nothing is lost or done twice.
+NOTIFY wakes a sleeping consumer once per transaction; polling each second is the net below it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from domain.thing import PARTITIONS
+from domain.wire import encode
+
+if TYPE_CHECKING:
+    from threading import Event as StopSign
+
+    from psycopg import Connection
+
+log = logging.getLogger(__name__)
+
+#: kind of event -> consumers that must each handle it once.
+#: `live` is the feed of the HTTP server: it reads its rows and has nothing to do, they are born done.
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "observed": ("assess",),  # ingest: new observations of a partition's sites, packed
+    "assessed": ("live",),  # warning: a model's line was crossed, or it spoke after a silence
+    "levelled": ("issue", "live"),  # warning: the level of a site has changed
+    "alerted": ("fan_out", "respond", "live"),  # warning: an Alert, Update or Cancel exists
+    "due": ("deliver",),  # warning: one delivery to one recipient by one channel
+    "delivered": ("live",),
+    "opened": ("live",),  # warning: an incident was opened
+    "dispatched": ("order", "live"),  # warning: a team has an order; it must reach its phone
+    "moved": ("live",),  # warning: a dispatch went on to its next state
+    "closed": ("live",),  # warning: an incident was closed
+    "tracked": ("live",),  # ingest: new fixes of a device
+    "answered": ("respond",),  # ingest: a phone answered an order or an alert
+    "patrolled": ("live",),  # ingest: a patrol began, went on or ended
+    "reported": ("triage", "live"),  # ingest: a lead came in
+    "cased": ("live",),  # enforcement: a case was opened or moved
+    "rejected": ("live",),  # ingest: a payload went to quarantine
+}
+
+#: a failed event waits this long (s) before its next try; after the last one it is set aside
+BACK_OFF_S = (1, 5, 30, 120, 600)
+
+#: at most this many events are handled in one transaction
+TAKE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, as one consumer finds it in the log."""
+
+    id: int
+    kind: str
+    subject: str
+    region: str
+    partition: int
+    body: dict[str, Any]
+    packed: bytes | None
+    at: datetime
+    failures: int
+
+
+#: handles some events of one consumer, oldest first, inside an open transaction; raises to have them retried
+Handler = Callable[["Connection[Any]", Sequence[Event]], None]
+
+
+def emit(
+    conn: Connection[Any],
+    kind: str,
+    *,
+    subject: str,
+    region: str = "",
+    partition: int = 0,
+    body: Mapping[str, object] | None = None,
+    packed: bytes | None = None,
+) -> None:
+    """Write the event for each of its consumers into the open transaction, and wake them at its commit.
+
+    `subject` names what it is about, `region` is its GB/T 2260 code. KeyError: no such kind in ROUTES.
+    """
+    conn.execute(
+        "WITH written AS ("
+        "  INSERT INTO event (kind, consumer, subject, region, partition, body, packed, done_at)"
+        "  SELECT %s, consumer, %s, %s, %s, %s, %s, CASE WHEN consumer = 'live' THEN now() END"
+        "  FROM unnest(%s::text[]) AS consumer RETURNING consumer)"
+        " SELECT pg_notify('liupan_' || consumer, '') FROM written",
+        (kind, subject, region, partition, encode(body or {}).decode(), packed, list(ROUTES[kind])),
+    )
+
+
+def handle(
+    conn: Connection[Any],
+    consumer: str,
+    handler: Handler,
+    partitions: Sequence[int] | None = None,
+    limit: int = TAKE,
+) -> int:
+    """Handle the oldest waiting events of the consumer in one transaction; return how many were taken.
+
+    When the handler fails on several, they are handled one by one, so that a poison event stands alone.
+    """
+    with conn.transaction():
+        events = _take(conn, consumer, partitions, limit)
+        if not events:
+            return 0
+        done = [e.id for e in events] if len(events) > 1 and _works(conn, handler, events) else []
+        if not done:
+            for event in events:
+                if _works(conn, handler, [event], count=True):
+                    done.append(event.id)
+        conn.execute("UPDATE event SET done_at = clock_timestamp() WHERE id = ANY(%s)", (done,))
+    return len(events)
+
+
+def consume(
+    conn: Connection[Any],
+    consumer: str,
+    handler: Handler,
+    stop: StopSign,
+    partitions: Callable[[], Sequence[int] | None] = lambda: None,
+) -> None:
+    """Handle the consumer's events until `stop` is set; the connection must be in autocommit mode.
+
+    `partitions` is asked before each take, so that a process can gain and lose some; None means all.
+    A lost database raises psycopg.OperationalError: the process ends, and its supervisor starts it again.
+    """
+    conn.execute(f"LISTEN liupan_{consumer}")
+    while not stop.is_set():
+        if not handle(conn, consumer, handler, partitions()):
+            for _ in conn.notifies(timeout=1.0, stop_after=1):
+                pass
+
+
+def share_partitions(conn: Connection[Any], consumer: str) -> Callable[[], list[int]]:
+    """Return a function that tells which partitions this process holds for the consumer, for `consume`.
+
+    Each partition is held by one process, through an advisory lock of this connection; the processes that
+    are alive share them evenly, and those of a dead one are taken over within two seconds.
+    """
+    held: set[int] = set()
+    looked_at = float("-inf")
+    lock_class, presence = _lock_class(conn, consumer), PARTITIONS
+    conn.execute("SELECT pg_advisory_lock_shared(%s, %s)", (lock_class, presence))
+
+    def holding() -> list[int]:
+        nonlocal looked_at
+        if time.monotonic() - looked_at < (2.0 if held else 0.2):
+            return sorted(held)
+        looked_at = time.monotonic()
+        row = conn.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND classid::bigint = %s & 4294967295 AND objid = %s",
+            (lock_class, presence),
+        ).fetchone()
+        alive = max(1, row[0] if row else 1)
+        fair = -(-PARTITIONS // alive)
+        for partition in sorted(held)[fair:]:
+            conn.execute("SELECT pg_advisory_unlock(%s, %s)", (lock_class, partition))
+            held.discard(partition)
+        for partition in range(PARTITIONS):
+            if len(held) < fair and partition not in held:
+                got = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (lock_class, partition))
+                if (answer := got.fetchone()) and answer[0]:
+                    held.add(partition)
+        return sorted(held)
+
+    return holding
+
+
+def _lock_class(conn: Connection[Any], consumer: str) -> int:
+    row = conn.execute("SELECT hashtext(%s)", (f"liupan {consumer}",)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _take(conn: Connection[Any], consumer: str, partitions: Sequence[int] | None, limit: int) -> list[Event]:
+    rows = conn.execute(
+        "SELECT id, kind, subject, region, partition, body, packed, created_at, failures FROM event"
+        " WHERE consumer = %s AND done_at IS NULL AND set_aside_at IS NULL AND not_before <= now()"
+        " AND (%s::int[] IS NULL OR partition = ANY(%s))"
+        " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
+        (consumer, partitions, partitions, limit),
+    ).fetchall()
+    return [
+        Event(id=i, kind=k, subject=s, region=r, partition=p, body=b, packed=x, at=t, failures=f)
+        for i, k, s, r, p, b, x, t, f in rows
+    ]
+
+
+def _works(conn: Connection[Any], handler: Handler, events: Sequence[Event], count: bool = False) -> bool:
+    """Run the handler in a savepoint; on failure undo its work and, when counting, note it on the event."""
+    try:
+        with conn.transaction():
+            handler(conn, events)
+    except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
+        if conn.closed:
+            raise  # the database is gone: nothing can be noted, the events simply wait
+        if count:
+            _note_failure(conn, events[0], error)
+        return False
+    return True
+
+
+def _note_failure(conn: Connection[Any], event: Event, error: Exception) -> None:
+    last = event.failures + 1 >= len(BACK_OFF_S)
+    log.warning("event %d (%s of %s) failed%s: %r", event.id, event.kind, event.subject,
+                ", set aside" if last else "", error)  # fmt: skip
+    conn.execute(
+        "UPDATE event SET failures = failures + 1, last_failure = %s,"
+        " not_before = now() + %s * interval '1 second', set_aside_at = CASE WHEN %s THEN now() END"
+        " WHERE id = %s",
+        (f"{type(error).__name__}: {error}"[:2000], BACK_OFF_S[event.failures], last, event.id),
+    )

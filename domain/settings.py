@@ -1,0 +1,64 @@
+"""Every setting of every process, read once from the environment; the only place that reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be set, with units; each field is the variable LIUPAN_<FIELD> in capitals."""
+
+    #: folder of the embedded database, the broker's data and the logs
+    state: Path
+    #: PostgreSQL to use; empty: the embedded one
+    database_url: str = ""
+    #: broker to use, mqtt://[user:password@]host[:port]; empty: the embedded one
+    mqtt_url: str = ""
+    #: port of the embedded broker on every interface that `mqtt_bind` names
+    mqtt_port: int = 18831
+    mqtt_bind: str = "127.0.0.1"
+    #: port of the embedded database on the loopback interface
+    database_port: int = 18832
+    #: where the HTTP server listens; there are no accounts yet, so keep it on the loopback interface
+    http_bind: str = "127.0.0.1"
+    http_port: int = 18830
+    #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China
+    region: str = "64"
+    #: observations are stored after this many or after this long, whichever comes first
+    batch_rows: int = 5000
+    batch_ms: int = 10
+    #: folder with one's own rule files; empty: only those that ship
+    rules: str = ""
+    #: who signs alerts: the first 14 digits of a national identifier (district, sector, unit)
+    alert_office: str = "64000000000000"
+    #: who sends alerts (CAP sender) and what they are called
+    alert_sender: str = "liupan@example.invalid"
+    alert_sender_name: str = "宁夏回族自治区自然资源厅、宁夏回族自治区气象局"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings; ValueError names the variable that cannot be read."""
+        values: dict[str, object] = {"state": Path(env.get("LIUPAN_STATE") or ".liupan").absolute()}
+        for name in cls.__slots__:
+            text = env.get(f"LIUPAN_{name.upper()}", "").strip()
+            if not text or name == "state":
+                continue
+            if isinstance(cls.__dataclass_fields__[name].default, int):
+                if not text.isdigit():
+                    raise ValueError(f"LIUPAN_{name.upper()} must be a whole number, not {text!r}")
+                values[name] = int(text)
+            else:
+                values[name] = text
+        return cls(**values)  # type: ignore[arg-type]
+
+    def broker(self) -> SplitResult:
+        """Return the broker's address in parts; ValueError when it is missing or no mqtt address."""
+        url = urlsplit(self.mqtt_url)
+        if url.scheme not in ("mqtt", "mqtts") or not url.hostname:
+            raise ValueError(f"LIUPAN_MQTT_URL must look like mqtt://host:1883, not {self.mqtt_url!r}")
+        return url

@@ -1,0 +1,1 @@
+"""Process 1: MQTT to database to acknowledgement."""

@@ -1,0 +1,1 @@
+"""The phone: everything said is kept until the server says that it is stored."""

@@ -1,0 +1,1 @@
+"""Process 4: HTTP; owns the schema, the registry and the command line."""

@@ -1,0 +1,1 @@
+"""Process 2: observation to assessment to alert to people and teams."""
