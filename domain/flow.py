@@ -80,18 +80,21 @@ def emit(
     partition: int = 0,
     body: Mapping[str, object] | None = None,
     packed: bytes | None = None,
+    delay_s: float = 0,
 ) -> None:
     """Write the event for each of its consumers into the open transaction, and wake them at its commit.
 
+    With `delay_s` it is handled that many seconds later at the earliest.
     `subject` names what it is about, `region` is its GB/T 2260 code. KeyError: no such kind in ROUTES.
     """
     conn.execute(
         "WITH written AS ("
-        "  INSERT INTO event (kind, consumer, subject, region, partition, body, packed, done_at)"
-        "  SELECT %s, consumer, %s, %s, %s, %s, %s, CASE WHEN consumer = 'live' THEN now() END"
+        "  INSERT INTO event (kind, consumer, subject, region, partition, body, packed, not_before, done_at)"
+        "  SELECT %s, consumer, %s, %s, %s, %s, %s, now() + %s * interval '1 second',"
+        "         CASE WHEN consumer = 'live' THEN now() END"
         "  FROM unnest(%s::text[]) AS consumer RETURNING consumer)"
         " SELECT pg_notify('liupan_' || consumer, '') FROM written",
-        (kind, subject, region, partition, encode(body or {}).decode(), packed, list(ROUTES[kind])),
+        (kind, subject, region, partition, encode(body or {}).decode(), packed, delay_s, list(ROUTES[kind])),
     )
 
 
