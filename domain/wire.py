@@ -57,8 +57,11 @@ def device_of(topic: str) -> str:
 
 def new_id() -> uuid.UUID:
     """Return a new UUIDv7: unique everywhere, ordered by the time it was made (RFC 9562, 5.7)."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
+    return make_id(time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10), "big"))
+
+
+def make_id(milliseconds: int, random: int) -> uuid.UUID:
+    """Return the UUIDv7 of that many milliseconds since 1970 and 80 random bits (six of them give way)."""
     value = (milliseconds & (1 << 48) - 1) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
