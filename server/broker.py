@@ -1,0 +1,85 @@
+"""The embedded broker: Mosquitto with a configuration, a port and a data folder of its own.
+
+A real deployment sets LIUPAN_MQTT_URL instead.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+from domain.settings import Settings
+from server import system_user
+from server.service import Service
+
+#: The default limits lose messages silently (1000 queued) or stop the flow (20 in flight).
+#: Sessions and queues are written at every change: else an acknowledged message is lost with the broker.
+CONFIG = """\
+# Written at each start by server/broker.py
+listener {port} {bind}
+allow_anonymous true
+persistence true
+persistence_location {data}/
+autosave_on_changes true
+autosave_interval 1
+max_inflight_messages 1000
+max_queued_messages 1000000
+max_queued_bytes 1073741824
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+connection_messages false
+"""
+
+
+def prepare(settings: Settings) -> Service:
+    """Write the configuration; return how to start the broker. RuntimeError: mosquitto is not installed."""
+    program, library = find(settings.state)
+    user = system_user.ensure()
+    data = settings.state / "broker"
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = data / "mosquitto.conf"
+    config.write_text(CONFIG.format(port=settings.mqtt_port, bind=settings.mqtt_bind, data=data))
+    for path in (data, config, *data.glob("*.db*")):
+        system_user.give(path, user)
+    system_user.open_way(program, user)
+    return Service(
+        name="mosquitto",
+        argv=[str(program), "-c", str(config)],
+        log=settings.state / "log" / "mosquitto.log",
+        ready=lambda: _accepts(settings),
+        env={"LD_LIBRARY_PATH": str(library)} if library else {},
+        user=user,
+    )
+
+
+def url(settings: Settings) -> str:
+    """Return the address of the embedded broker for processes on this machine."""
+    return f"mqtt://{_near(settings)}:{settings.mqtt_port}"
+
+
+def find(state: Path) -> tuple[Path, Path | None]:
+    """Return the program and, when set-up has unpacked it into the state folder, where its libraries are."""
+    if found := shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin"):
+        return Path(found), None
+    unpacked = state / "mosquitto" / "usr" / "sbin" / "mosquitto"
+    if unpacked.exists():
+        libraries = next((unpacked.parents[1] / "lib").glob("*/libmosquitto*.so*"), unpacked)
+        return unpacked, libraries.parent
+    raise RuntimeError(
+        "mosquitto is not installed: apt-get install mosquitto, or make setup, or LIUPAN_MQTT_URL"
+    )
+
+
+def _near(settings: Settings) -> str:
+    return "127.0.0.1" if settings.mqtt_bind in ("", "0.0.0.0", "::") else settings.mqtt_bind  # noqa: S104
+
+
+def _accepts(settings: Settings) -> bool:
+    try:
+        socket.create_connection((_near(settings), settings.mqtt_port), timeout=1).close()
+    except OSError:
+        return False
+    return True
