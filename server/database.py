@@ -108,7 +108,7 @@ def _create(settings: Settings, tree: Path, user: str | None) -> None:
     password.write_text(secrets.token_urlsafe(24))
     system_user.give(made, user)
     system_user.give(password, user)
-    command = [tree / "bin" / "initdb", "-D", made, "-U", NAME, "--pwfile", password, "--auth=scram-sha-256",
+    command: list[str | Path] = [tree / "bin" / "initdb", "-D", made, "-U", NAME, "--pwfile", password, "--auth=scram-sha-256",
                "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
                "--no-instructions"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, group=user,  # noqa: S603

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,14 +31,15 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on which databases can be made: LIUPAN_TEST_DATABASE_URL, or an embedded one of this worker."""
+def server_url() -> Iterator[str]:
+    """A server on which databases can be made: LIUPAN_TEST_DATABASE_URL, or an embedded one."""
     if url := os.environ.get("LIUPAN_TEST_DATABASE_URL"):
         yield url
         return
-    settings = Settings(state=tmp_path_factory.mktemp("database"), database_port=free_port())
-    with service.running(embedded_database.prepare(settings)):
-        yield embedded_database.url(settings, "postgres")
+    with TemporaryDirectory(prefix="liupan-") as folder:
+        settings = Settings(state=Path(folder), database_port=free_port())
+        with service.running(embedded_database.prepare(settings)):
+            yield embedded_database.url(settings, "postgres")
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +78,19 @@ def conn(worker_url: str) -> Iterator[Connection[Any]]:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def broker() -> Iterator[str]:
     """The address of a real broker shared by this worker's tests."""
-    settings = Settings(state=tmp_path_factory.mktemp("broker"), mqtt_port=free_port())
-    with service.running(embedded_broker.prepare(settings)):
-        yield embedded_broker.url(settings)
+    with TemporaryDirectory(prefix="liupan-") as folder:
+        settings = Settings(state=Path(folder), mqtt_port=free_port())
+        with service.running(embedded_broker.prepare(settings)):
+            yield embedded_broker.url(settings)
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A state folder; not pytest's own, whose permissions each new test session takes away again."""
+    with TemporaryDirectory(prefix="liupan-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
