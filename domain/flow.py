@@ -30,7 +30,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "observed": ("assess",),  # ingest: new observations of a partition's sites, packed
     "assessed": ("live",),  # warning: a model's line was crossed, or it spoke after a silence
     "levelled": ("issue", "live"),  # warning: the level of a site has changed
-    "alerted": ("fan_out", "respond", "live"),  # warning: an Alert, Update or Cancel exists
+    "alerted": ("fan_out", "publish", "respond", "live"),  # warning: an Alert, Update or Cancel exists
+    "connected": ("publish",),  # warning: a broker is there (again) and may have lost what it retained
     "due": ("deliver",),  # warning: one delivery to one recipient by one channel
     "delivered": ("live",),
     "opened": ("live",),  # warning: an incident was opened

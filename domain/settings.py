@@ -39,6 +39,9 @@ class Settings:
     #: who sends alerts (CAP sender) and what they are called
     alert_sender: str = "liupan@example.invalid"
     alert_sender_name: str = "宁夏回族自治区自然资源厅、宁夏回族自治区气象局"
+    alert_sender_name_en: str = "Natural Resources Department and Meteorological Bureau of Ningxia"
+    #: number of an enforcement case: {year}, {region} (county) and {serial}, each exactly once
+    case_number: str = "宁自然资执〔{year}〕{region}-{serial:04d}"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:

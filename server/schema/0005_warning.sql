@@ -43,15 +43,19 @@ CREATE TABLE alert (
     mode         text NOT NULL,
     message_type text NOT NULL CHECK (message_type IN ('Alert', 'Update', 'Cancel')),
     level        smallint NOT NULL,
-    sent         timestamptz NOT NULL,
+    at           timestamptz NOT NULL,        -- phenomenon time of the change of level that it tells
+    sent         timestamptz NOT NULL,        -- whole seconds, as in the identifier
     expires      timestamptz NOT NULL,
     refers_to    uuid REFERENCES alert,       -- the alert that this one updates or cancels
     assessment   uuid REFERENCES assessment,
     headline_zh  text NOT NULL,
     headline_en  text NOT NULL,
+    instruction_zh text NOT NULL,             -- what people should do
+    instruction_en text NOT NULL,
     cap          text NOT NULL                -- the CAP 1.2 XML
 );
-CREATE INDEX ON alert (site, sent);
+CREATE INDEX ON alert (site, at);
+CREATE INDEX ON alert (sent);
 
 CREATE TABLE delivery (
     id         uuid PRIMARY KEY,
@@ -79,7 +83,9 @@ CREATE TABLE incident (
     region     text NOT NULL,
     mode       text NOT NULL,
     opened_at  timestamptz NOT NULL,
-    closed_at  timestamptz
+    closed_at  timestamptz,
+    note_zh    text NOT NULL DEFAULT '',      -- why it has no team; '' while one is proposed or on its way
+    note_en    text NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX incident_open ON incident (site) WHERE closed_at IS NULL;
 
@@ -90,7 +96,8 @@ CREATE TABLE dispatch (
     region     text NOT NULL,
     state      text NOT NULL,
     distance_m double precision NOT NULL,     -- great circle, when proposed
-    reason     text NOT NULL,
+    reason_zh  text NOT NULL,                 -- why this team
+    reason_en  text NOT NULL,
     ordered_at timestamptz,
     closed_at  timestamptz
 );

@@ -18,3 +18,12 @@ CREATE TABLE case_move (
     reason           text NOT NULL,
     PRIMARY KEY (enforcement_case, at)
 );
+
+-- The last number given per year, county and mode: counted in the case's own transaction, so without gaps.
+CREATE TABLE case_serial (
+    year   smallint NOT NULL,
+    region text NOT NULL,
+    mode   text NOT NULL,
+    last   integer NOT NULL,
+    PRIMARY KEY (year, region, mode)
+);
