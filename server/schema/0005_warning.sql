@@ -57,6 +57,11 @@ CREATE TABLE alert (
 CREATE INDEX ON alert (site, at);
 CREATE INDEX ON alert (sent);
 
+-- The last word on each site. Phenomenon time decides; within one, identifiers are in the order of issue.
+CREATE VIEW newest_alert AS
+    SELECT DISTINCT ON (site) * FROM alert
+    ORDER BY site, at DESC, sent DESC, length(identifier) DESC, identifier DESC;
+
 CREATE TABLE delivery (
     id         uuid PRIMARY KEY,
     alert      uuid NOT NULL REFERENCES alert,
@@ -101,7 +106,8 @@ CREATE TABLE dispatch (
     ordered_at timestamptz,
     closed_at  timestamptz
 );
-CREATE UNIQUE INDEX dispatch_busy ON dispatch (unit) WHERE closed_at IS NULL AND state <> 'proposed';
+-- A team has one open order or proposal at most: a proposal keeps it until it is confirmed or taken back.
+CREATE UNIQUE INDEX dispatch_busy ON dispatch (unit) WHERE closed_at IS NULL;
 
 -- Every state that a dispatch has been in.
 CREATE TABLE dispatch_move (
