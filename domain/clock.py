@@ -22,7 +22,10 @@ def parse_time(text: str, naive: tzinfo | None = None) -> datetime:
         if naive is None:
             raise ValueError(f"time {text!r} has no UTC offset: write +08:00 or Z behind it")
         at = at.replace(tzinfo=naive)
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"time {text!r} lies outside the years 1 to 9999 in UTC") from None
 
 
 def from_epoch(seconds: float) -> datetime:
