@@ -59,6 +59,12 @@ class Settings:
                 values[name] = text
         return cls(**values)  # type: ignore[arg-type]
 
+    def database(self) -> str:
+        """Return the database's address; ValueError when it is missing."""
+        if not self.database_url:
+            raise ValueError("LIUPAN_DATABASE_URL is not set; `liupan up` sets it for its processes")
+        return self.database_url
+
     def broker(self) -> SplitResult:
         """Return the broker's address in parts; ValueError when it is missing or no mqtt address."""
         url = urlsplit(self.mqtt_url)

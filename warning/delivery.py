@@ -1,0 +1,96 @@
+"""One delivery for each recipient of an alert, each sent and retried alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paho.mqtt.client import Client
+from psycopg import Connection
+
+from domain.alert import Level
+from domain.flow import Event, Handler, emit
+from domain.wire import new_id
+from warning.channels import Delivery, Notice, Send
+from warning.outlet import Outlet
+
+
+def fan_out(conn: Connection[Any], events: Sequence[Event]) -> None:
+    """Handle `alerted`: a delivery, and `due`, for each recipient whose prefix begins the alert's region."""
+    for event in events:
+        recipients = conn.execute(
+            "SELECT DISTINCT channel, address FROM recipient WHERE starts_with(%s, region)", (event.region,)
+        ).fetchall()
+        new = conn.execute(
+            "INSERT INTO delivery (id, alert, channel, address, region, created_at)"
+            " SELECT id, %s, channel, address, %s, clock_timestamp()"
+            " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS told (id, channel, address)"
+            " ON CONFLICT (alert, channel, address) DO NOTHING RETURNING id",
+            (event.subject, event.region, [new_id() for _ in recipients],
+             [channel for channel, _ in recipients], [address for _, address in recipients]),
+        ).fetchall()  # fmt: skip
+        with conn.pipeline():
+            for (delivery,) in new:
+                emit(conn, "due", subject=str(delivery), region=event.region, partition=event.partition)
+
+
+def deliverer(client: Client, channels: Mapping[str, Send]) -> Handler:
+    """Return the handler of `due`: send by the delivery's channel, and emit `delivered`."""
+
+    def deliver(conn: Connection[Any], events: Sequence[Event]) -> None:
+        outlet = Outlet(client=client)
+        deliveries = _unsent(conn, [event.subject for event in events])
+        for delivery in deliveries:
+            if delivery.channel not in channels:
+                known = ", ".join(channels)
+                raise LookupError(f"no channel {delivery.channel!r} in warning/channels, only {known}")
+            channels[delivery.channel](delivery, outlet)
+        outlet.settle()
+        conn.execute(
+            "UPDATE delivery SET sent_at = clock_timestamp() WHERE id = ANY(%s)",
+            ([delivery.id for delivery in deliveries],),
+        )
+        for delivery in deliveries:
+            body = {
+                "channel": delivery.channel,
+                "address": delivery.address,
+                "alert": delivery.notice.identifier,
+            }
+            emit(conn, "delivered", subject=str(delivery.id), region=delivery.region, body=body)
+
+    return deliver
+
+
+def _unsent(conn: Connection[Any], ids: Sequence[str]) -> list[Delivery]:
+    rows = conn.execute(
+        "SELECT d.id, d.channel, d.address, d.region, a.identifier, a.mode, a.message_type, a.level,"
+        " a.headline_zh, a.headline_en, a.instruction_zh, a.instruction_en, a.sent, a.expires,"
+        " s.code, s.name_zh, s.name_en, s.lon, s.lat, s.polygon, s.threatened"
+        " FROM delivery d JOIN alert a ON a.id = d.alert JOIN hazard_site s ON s.id = a.site"
+        " WHERE d.id = ANY(%s::uuid[]) AND d.sent_at IS NULL ORDER BY d.created_at",
+        (list(ids),),
+    ).fetchall()
+    names = ("code", "name_zh", "name_en", "lon", "lat", "polygon")
+    return [
+        Delivery(
+            id=row[0],
+            channel=row[1],
+            address=row[2],
+            region=row[3],
+            notice=Notice(
+                identifier=row[4],
+                mode=row[5],
+                message_type=row[6],
+                level=Level(row[7]),
+                headline_zh=row[8],
+                headline_en=row[9],
+                instruction_zh=row[10],
+                instruction_en=row[11],
+                sent=row[12],
+                expires=row[13],
+                site=dict(zip(names, row[14:20], strict=True)),
+                threatened=row[20],
+            ),
+        )
+        for row in rows
+    ]
