@@ -34,6 +34,8 @@ class Settings:
     batch_ms: int = 10
     #: folder with one's own rule files; empty: only those that ship
     rules: str = ""
+    #: folder with the reference records that `liupan replay` knows by name
+    data: str = "../shared/data"
     #: who signs alerts: the first 14 digits of a national identifier (district, sector, unit)
     alert_office: str = "64000000000000"
     #: who sends alerts (CAP sender) and what they are called

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from domain.process import log_to_stderr
 from domain.settings import Settings
 from domain.wire import decode, encode
 from ingest import enrol, phones, stations, storm
@@ -57,7 +58,7 @@ def scripts(scenario: Scenario, pace: Tempo) -> list[Script]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Play the storm until it is over and the teams are done; return 1 when the platform lost something."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s simulate %(levelname)s %(message)s")
+    log_to_stderr("simulate")
     pace = tempo(datetime.now(UTC), args.hours, args.speed)
     try:
         scenario = Scenario(seed=args.seed, start=pace.start, hours=args.hours, sites=args.sites)
