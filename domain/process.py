@@ -30,11 +30,12 @@ def run(jobs: Mapping[str, Job], patience_s: float = 5.0) -> int:
     nobody. After a signal the jobs have `patience_s` seconds to finish; what is cut off was not committed.
     """
     end: SimpleQueue[int] = SimpleQueue()  # its put() may interrupt itself, as a signal handler does
-    stop = threading.Event()
+    stop, first = threading.Event(), threading.Lock()
 
     def break_off(died: threading.ExceptHookArgs) -> None:
-        log.critical("%s broke off: %s", died.thread.name if died.thread else "a thread", _in_one_line(died))
-        end.put(BROKEN)
+        if first.acquire(blocking=False):  # the others tell the same: the database is gone
+            log.critical("%s broke off: %s", died.thread and died.thread.name, _in_one_line(died))
+            end.put(BROKEN)
 
     threading.excepthook = break_off
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,8 +27,6 @@ def _head(root: etree._Element) -> Iterator[str]:
     for scope, name in (("Restricted", "restriction"), ("Private", "addresses")):
         if _text(root, "scope") == scope and not _text(root, name):
             yield f"scope {scope} needs the element {name}"
-    if _text(root, "status") in ("Exercise", "Test") and not _text(root, "note"):
-        yield f"status {_text(root, 'status')} needs a note that says so"
 
 
 def _references(root: etree._Element) -> Iterator[str]:
