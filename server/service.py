@@ -1,4 +1,4 @@
-"""One child process: started in a session of its own, waited for, stopped; dies with its parent."""
+"""One child process: started, waited for, stopped; it dies with its parent."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 log = logging.getLogger(__name__)
 
@@ -32,32 +33,52 @@ class Service:
     log: Path
     #: is it ready? None: it is as soon as it runs
     ready: Callable[[], bool] | None = None
+    #: names of services that must be ready before it is started again
+    needs: Sequence[str] = ()
     #: added to this process's own environment
     env: Mapping[str, str] = field(default_factory=dict)
     #: system user to run as; None: the one who asks
     user: str | None = None
     stop_signal: int = signal.SIGTERM
+    #: what it gets when this process dies without having stopped it
+    orphan_signal: int = signal.SIGKILL
     #: killed when it has not stopped by itself after this long (s)
-    patience_s: float = 10.0
+    patience_s: float = 8.0
+
+
+class AsUser(TypedDict):
+    """Arguments of subprocess that change the user."""
+
+    user: str | None
+    group: str | None
+    extra_groups: list[str] | None
+
+
+def as_user(user: str | None) -> AsUser:
+    """Return what makes subprocess run a command as that user; None changes nothing."""
+    return {"user": user, "group": user, "extra_groups": [] if user else None}
 
 
 def start(service: Service) -> subprocess.Popen[bytes]:
-    """Start the process, its output going to its log; it ends when this process does, however that ends."""
+    """Start the process, its output going to its log; it ends when the thread that started it does.
+
+    It leads a session of its own, so that Ctrl-C in the terminal reaches its supervisor only.
+    """
     service.log.parent.mkdir(parents=True, exist_ok=True)
     if service.log.exists() and service.log.stat().st_size > LOG_SIZE:
         service.log.replace(service.log.with_suffix(".old.log"))
+    parent = os.getpid()
     with service.log.open("ab") as out:
-        return subprocess.Popen(  # noqa: S603 - our own command lines
+        return subprocess.Popen(  # noqa: S603
             service.argv,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             env={**os.environ, **service.env},
-            user=service.user,
-            group=service.user,
-            extra_groups=[] if service.user else None,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the supervisor only
-            preexec_fn=lambda: _die_with_parent(service.stop_signal),  # noqa: PLW1509 - one call of prctl
+            cwd="/" if service.user else None,  # ours may be closed to that user
+            start_new_session=True,
+            preexec_fn=lambda: _die_with(parent, service.orphan_signal),  # noqa: PLW1509
+            **as_user(service.user),
         )
 
 
@@ -105,6 +126,9 @@ def last_words(path: Path) -> str:
     return lines[-1].strip() if lines else "no output"
 
 
-def _die_with_parent(number: int) -> None:
+def _die_with(parent: int, number: int) -> None:
+    """In the new process: ask the kernel for a signal when the parent dies. Only system calls are safe."""
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it was faster
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -44,6 +44,16 @@ def give(path: Path, user: str | None) -> None:
     open_way(path, user)
 
 
+def open_tree(folder: Path, user: str | None) -> None:
+    """Let the system user read what lies in the folder, when it was installed for its owner alone."""
+    if user is None:
+        return
+    open_way(folder, user)
+    if folder.stat().st_mode & 0o005 != 0o005:
+        log.warning("gave the user %s the right to read %s", user, folder)
+        subprocess.run(["chmod", "-R", "o+rX", str(folder)], check=True)  # noqa: S603, S607
+
+
 def open_way(path: Path, user: str | None) -> None:
     """Let the system user pass through the folders above the path: o+x where it cannot yet, and say so."""
     if user is None:
