@@ -36,6 +36,10 @@ class Settings:
     rules: str = ""
     #: folder with the reference records that `liupan replay` knows by name
     data: str = "../shared/data"
+    #: language of the terminal view: zh or en
+    lang: str = "zh"
+    #: the demo ends by itself after so many seconds; 0: with Ctrl-C
+    demo_seconds: int = 0
     #: who signs alerts: the first 14 digits of a national identifier (district, sector, unit)
     alert_office: str = "64000000000000"
     #: who sends alerts (CAP sender) and what they are called
