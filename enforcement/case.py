@@ -28,7 +28,7 @@ def open_case(conn: Connection[Any], lead: UUID, process: Process, pattern: str,
         ).fetchone()
         if row is None:
             raise LookupError(f"no lead {lead}")
-        if conn.execute("SELECT FROM enforcement_case WHERE lead = %s", (lead,)).fetchone():
+        if conn.execute("SELECT 1 FROM enforcement_case WHERE lead = %s", (lead,)).fetchone():
             return None
         region, mode = row
         case, number = new_id(), next_number(conn, pattern, region, Mode(mode), at)
@@ -57,7 +57,7 @@ def move_case(
             raise LookupError(f"no case {case}")
         process.check_move(row[0], step)
         later = conn.execute(
-            "SELECT FROM case_move WHERE enforcement_case = %s AND at >= %s", (case, aware(at))
+            "SELECT 1 FROM case_move WHERE enforcement_case = %s AND at >= %s", (case, aware(at))
         ).fetchone()
         if later is not None:
             raise ValueError(f"the case has moved at or after {at.isoformat()}: moves go forward in time")

@@ -113,7 +113,7 @@ def close_if_over(conn: Connection[Any], incident: UUID, at: datetime) -> None:
     """Close the incident when its site's warning is cancelled and no team is ordered or at work."""
     with _alone(conn):
         over = conn.execute(
-            "SELECT FROM incident i JOIN newest_alert a ON a.site = i.site"
+            "SELECT 1 FROM incident i JOIN newest_alert a ON a.site = i.site"
             " WHERE i.id = %s AND i.closed_at IS NULL AND a.message_type = %s AND NOT EXISTS"
             "  (SELECT FROM dispatch d WHERE d.incident = i.id AND d.closed_at IS NULL AND d.state <> %s)",
             (incident, MessageType.CANCEL, DispatchState.PROPOSED),

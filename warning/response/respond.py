@@ -75,7 +75,7 @@ def _answered(conn: Connection[Any], event: Event) -> None:
 
 def _receive(conn: Connection[Any], delivery: UUID, device: str, state: str, at: datetime) -> None:
     known = conn.execute(
-        "SELECT FROM delivery WHERE id = %s AND channel = 'mqtt' AND address = %s", (delivery, device)
+        "SELECT 1 FROM delivery WHERE id = %s AND channel = 'mqtt' AND address = %s", (delivery, device)
     ).fetchone()
     if known is None:
         raise LookupError("no such delivery to this device")
@@ -87,7 +87,7 @@ def _receive(conn: Connection[Any], delivery: UUID, device: str, state: str, at:
 
 def _check_device(conn: Connection[Any], dispatch: UUID, device: str) -> None:
     own = conn.execute(
-        "SELECT FROM dispatch d JOIN unit u ON u.id = d.unit WHERE d.id = %s AND u.device = %s",
+        "SELECT 1 FROM dispatch d JOIN unit u ON u.id = d.unit WHERE d.id = %s AND u.device = %s",
         (dispatch, device),
     ).fetchone()
     if own is None:

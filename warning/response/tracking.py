@@ -25,7 +25,7 @@ def route_driven(conn: Connection[Any], dispatch: UUID) -> Route:
 
     A dispatch that was never ordered has no route.
     """
-    if conn.execute("SELECT FROM dispatch WHERE id = %s", (dispatch,)).fetchone() is None:
+    if conn.execute("SELECT 1 FROM dispatch WHERE id = %s", (dispatch,)).fetchone() is None:
         raise LookupError(f"no dispatch {dispatch}")
     rows = conn.execute(
         "SELECT p.device, p.at, p.lon, p.lat, p.altitude_m, p.accuracy_m, p.speed_m_s, p.course_deg"
