@@ -13,6 +13,9 @@ from domain.settings import Settings
 from server import ports, system_user
 from server.service import Service
 
+#: Debian puts it where an ordinary user's PATH does not lead
+ELSEWHERE = "/usr/sbin:/usr/local/sbin"
+
 #: The default limits lose messages silently (1000 queued) or slow the flow (20 in flight).
 #: Why sessions and queues are saved each second, and not at each change: docs/decisions.md.
 CONFIG = """\
@@ -22,6 +25,7 @@ allow_anonymous true
 persistence true
 persistence_location {data}/
 autosave_interval 1
+set_tcp_nodelay true
 max_inflight_messages 1000
 max_queued_messages 1000000
 max_queued_bytes 268435456
@@ -62,7 +66,7 @@ def url(settings: Settings) -> str:
 
 def find(state: Path) -> tuple[Path, Path | None]:
     """Return the program and, when set-up has unpacked it into the state folder, where its libraries are."""
-    if found := shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin"):
+    if found := shutil.which("mosquitto") or shutil.which("mosquitto", path=ELSEWHERE):
         return Path(found), None
     unpacked = state / "mosquitto" / "usr" / "sbin" / "mosquitto"
     if unpacked.exists():
