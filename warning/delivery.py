@@ -50,13 +50,14 @@ def deliverer(client: Client, channels: Mapping[str, Send]) -> Handler:
             "UPDATE delivery SET sent_at = clock_timestamp() WHERE id = ANY(%s)",
             ([delivery.id for delivery in deliveries],),
         )
-        for delivery in deliveries:
-            body = {
-                "channel": delivery.channel,
-                "address": delivery.address,
-                "alert": delivery.notice.identifier,
-            }
-            emit(conn, "delivered", subject=str(delivery.id), region=delivery.region, body=body)
+        with conn.pipeline():
+            for delivery in deliveries:
+                body = {
+                    "channel": delivery.channel,
+                    "address": delivery.address,
+                    "alert": delivery.notice.identifier,
+                }
+                emit(conn, "delivered", subject=str(delivery.id), region=delivery.region, body=body)
 
     return deliver
 
