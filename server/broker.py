@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 from domain.settings import Settings
@@ -40,7 +41,7 @@ connection_messages false
 def prepare(settings: Settings) -> Service:
     """Write the configuration; return how to start the broker. RuntimeError: mosquitto is not installed."""
     state = settings.state.resolve()
-    program, library = find(state)
+    program, library = find()
     user = system_user.ensure()
     data = state / "broker"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,14 +65,16 @@ def url(settings: Settings) -> str:
     return f"mqtt://{ports.near(settings.mqtt_bind)}:{settings.mqtt_port}"
 
 
-def find(state: Path) -> tuple[Path, Path | None]:
-    """Return the program and, when set-up has unpacked it into the state folder, where its libraries are."""
+def find() -> tuple[Path, Path | None]:
+    """Return the program and, when set-up has unpacked it below `.venv`, where its libraries are.
+
+    RuntimeError: there is none.
+    """
     if found := shutil.which("mosquitto") or shutil.which("mosquitto", path=ELSEWHERE):
         return Path(found), None
-    unpacked = state / "mosquitto" / "usr" / "sbin" / "mosquitto"
-    if unpacked.exists():
-        libraries = next((unpacked.parents[1] / "lib").glob("*/libmosquitto*.so*"), unpacked)
-        return unpacked, libraries.parent
+    unpacked = Path(sys.prefix) / "mosquitto" / "usr"
+    if (program := unpacked / "sbin" / "mosquitto").exists():
+        return program, next((unpacked / "lib").glob("*-linux-gnu*"), None)
     raise RuntimeError(
-        "mosquitto is not installed: apt-get install mosquitto, or make setup, or LIUPAN_MQTT_URL"
+        "mosquitto is not installed: make setup, or apt-get install mosquitto, or LIUPAN_MQTT_URL"
     )
