@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     try:
         registry = _load(args.file)
-        url = Settings.from_env().database_url
+        url = Settings.from_env().database()
         with psycopg.connect(url, autocommit=True) as conn, conn.transaction(force_rollback=args.dry_run):
             counts = register(conn, registry)
     except RegistryError as error:

@@ -24,3 +24,7 @@ CREATE INDEX event_waiting ON event (consumer, id) WHERE done_at IS NULL AND set
 CREATE INDEX event_set_aside ON event (set_aside_at) WHERE set_aside_at IS NOT NULL;
 CREATE INDEX event_live ON event (xact, id) WHERE consumer = 'live';
 CREATE INDEX event_old ON event (done_at) WHERE done_at IS NOT NULL;
+
+-- The newest row of the feed that housekeeping has deleted: a reader who stands before it has missed something.
+CREATE TABLE feed_floor (xact xid8 NOT NULL, id bigint NOT NULL);
+INSERT INTO feed_floor VALUES ('0', 0);

@@ -1,0 +1,118 @@
+"""Observations: the newest of each datastream, and the series of one, with what is doubtful about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, LiteralString
+
+from fastapi import APIRouter, Query
+
+from server.caller import Reader
+from server.routes import Db, Limit, Moment, Out, row, rows
+
+router = APIRouter(prefix="/observations", tags=["observations"])
+
+
+class Revision(Out):
+    """A different result that came for the same time; the first one stands."""
+
+    result: float
+    received_at: datetime
+
+
+class Observation(Out):
+    """One result; flags (`range`, `future`) say why no model uses it."""
+
+    phenomenon_time: datetime
+    result: float
+    received_at: datetime
+    flags: list[str]
+    revisions: list[Revision]
+
+
+class Latest(Observation):
+    """The newest result of a datastream, in its unit."""
+
+    thing: str
+    site: str | None
+    datastream: str
+    observed_property: str
+    unit: str
+
+
+#: the columns of Observation, of a row `o` of table observation
+COLUMNS: LiteralString = (
+    " o.phenomenon_time, o.result, o.received_at,"
+    " ARRAY(SELECT f.reason FROM flag f WHERE f.datastream = o.datastream"
+    "       AND f.phenomenon_time = o.phenomenon_time ORDER BY f.reason) AS flags,"
+    " coalesce((SELECT jsonb_agg(jsonb_build_object('result', r.result, 'received_at', r.received_at)"
+    "                            ORDER BY r.received_at) FROM observation_revision r"
+    "           WHERE r.datastream = o.datastream AND r.phenomenon_time = o.phenomenon_time),"
+    "          '[]') AS revisions"
+)
+
+
+class Datastream(Out):
+    """A datastream's number, by which results are kept."""
+
+    id: int
+
+
+@router.get("/latest")
+def list_latest(
+    conn: Db,
+    caller: Reader,
+    site: str | None = None,
+    thing: str | None = None,
+    after: Annotated[str, Query(description="thing of the last one of the page before")] = "",
+    limit: Limit = 100,
+) -> list[Latest]:
+    """List the newest result of every datastream that has any, of at most `limit` things."""
+    return rows(
+        conn,
+        Latest,
+        "SELECT t.code AS thing, s.code AS site, d.name AS datastream, d.observed_property, d.unit,"
+        + COLUMNS
+        + " FROM (SELECT t.* FROM thing t LEFT JOIN hazard_site s ON s.id = t.site"
+        "       WHERE starts_with(t.region, %(region)s) AND t.code > %(after)s"
+        "       AND (%(site)s::text IS NULL OR s.code = %(site)s)"
+        "       AND (%(thing)s::text IS NULL OR t.code = %(thing)s) ORDER BY t.code LIMIT %(limit)s) t"
+        " LEFT JOIN hazard_site s ON s.id = t.site JOIN datastream d ON d.thing = t.id"
+        # a time in the future would hide all that comes before it
+        " CROSS JOIN LATERAL (SELECT * FROM observation o WHERE o.datastream = d.id AND NOT EXISTS ("
+        "   SELECT FROM flag f WHERE f.datastream = o.datastream"
+        "   AND f.phenomenon_time = o.phenomenon_time AND f.reason = 'future')"
+        "   ORDER BY o.phenomenon_time DESC LIMIT 1) o"
+        " ORDER BY t.code, d.name",
+        {"region": caller.region, "site": site, "thing": thing, "after": after, "limit": limit},
+    )
+
+
+@router.get("")
+def list_series(
+    conn: Db,
+    caller: Reader,
+    thing: str,
+    datastream: str,
+    start: Annotated[Moment, Query(alias="from")] = None,
+    end: Annotated[Moment, Query(alias="to", description="next page: the last time of this one")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[Observation]:
+    """List one datastream's results with from <= phenomenon time < to, the newest first."""
+    series = row(
+        conn,
+        Datastream,
+        "SELECT d.id FROM datastream d JOIN thing t ON t.id = d.thing"
+        " WHERE starts_with(t.region, %(region)s) AND t.code = %(thing)s AND d.name = %(name)s",
+        {"region": caller.region, "thing": thing, "name": datastream},
+        f"datastream {datastream} of {thing}",
+    )
+    return rows(
+        conn,
+        Observation,
+        "SELECT" + COLUMNS + " FROM observation o WHERE o.datastream = %(id)s"
+        " AND o.phenomenon_time >= coalesce(%(start)s, '-infinity'::timestamptz)"
+        " AND o.phenomenon_time < coalesce(%(end)s, 'infinity'::timestamptz)"
+        " ORDER BY o.phenomenon_time DESC LIMIT %(limit)s",
+        {"id": series.id, "start": start, "end": end, "limit": limit},
+    )

@@ -1,0 +1,90 @@
+"""Tracks: the stored fixes of a device, raw, as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from domain.geo import Position, distance_m, length_m
+from server.caller import Reader
+from server.geojson import Feature, line
+from server.routes import Db, Moment, Out, row, rows
+
+router = APIRouter(prefix="/tracks", tags=["tracks"])
+
+#: m; two fixes farther apart have something unrecorded between them: the line is interrupted there
+GAP_M = 2000
+
+
+class Device(Out):
+    """Who was where."""
+
+    code: str
+
+
+class Fix(Out):
+    """One fix."""
+
+    at: datetime
+    lon: float
+    lat: float
+    altitude_m: float | None
+
+    @property
+    def position(self) -> Position:
+        """Where it is."""
+        return Position(lon=self.lon, lat=self.lat, altitude_m=self.altitude_m)
+
+
+@router.get("/{device:path}")
+def show_track(
+    conn: Db,
+    caller: Reader,
+    device: str,
+    start: Annotated[Moment, Query(alias="from", description="next page: the property `next`")] = None,
+    end: Annotated[Moment, Query(alias="to")] = None,
+    limit: Annotated[int, Query(ge=2, le=50_000)] = 10_000,
+) -> Feature:
+    """Show the fixes with from <= time < to as a GeoJSON line, with its length in m.
+
+    The line is interrupted, and the length not counted, where two fixes lie more than 2 km apart. `at` has
+    the times of the fixes; `next` is null unless there are more than `limit` of them.
+    """
+    row(
+        conn,
+        Device,
+        "SELECT code FROM thing WHERE code = %(device)s AND starts_with(region, %(region)s)",
+        {"region": caller.region, "device": device},
+        f"device {device}",
+    )
+    fixes = rows(
+        conn,
+        Fix,
+        "SELECT at, lon, lat, altitude_m FROM track_point WHERE device = %(device)s"
+        " AND starts_with(region, %(region)s) AND at >= coalesce(%(start)s, '-infinity'::timestamptz)"
+        " AND at < coalesce(%(end)s, 'infinity'::timestamptz) ORDER BY at, lon, lat LIMIT %(limit)s + 1",
+        {"region": caller.region, "device": device, "start": start, "end": end, "limit": limit},
+    )
+    shown, more = fixes[:limit], fixes[limit:]
+    parts = pieces([fix.position for fix in shown])
+    properties = {
+        "device": device,
+        "points": len(shown),
+        "length_m": round(sum(length_m(part) for part in parts), 1),
+        "at": [fix.at for fix in shown],
+        "next": more[0].at if more else None,
+    }
+    return Feature(geometry=line(parts), properties=properties)
+
+
+def pieces(positions: Sequence[Position]) -> list[list[Position]]:
+    """Return the line in pieces, cut where two positions are more than GAP_M apart."""
+    parts: list[list[Position]] = []
+    for position in positions:
+        if not parts or distance_m(parts[-1][-1], position) > GAP_M:
+            parts.append([])
+        parts[-1].append(position)
+    return parts

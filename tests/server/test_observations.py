@@ -1,0 +1,86 @@
+"""The newest results and the series, with what is doubtful about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from fastapi.testclient import TestClient
+from psycopg import Connection
+
+SERIES = {"thing": "thing/A-A", "datastream": "stream/A-A"}
+
+
+@pytest.fixture
+def db(client: TestClient, database_url: str) -> Iterator[Connection[Any]]:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for hour in (1, 2, 3):
+            conn.execute(
+                "INSERT INTO observation"
+                " SELECT id, '2026-07-01Z'::timestamptz + %s * interval '1 hour', %s, now()"
+                " FROM datastream WHERE name = 'stream/A-A'",
+                (hour, hour * 10),
+            )
+        yield conn
+
+
+def results(client: TestClient, **params: str | int) -> list[float]:
+    response = client.get("/observations", params={**SERIES, **params})
+    assert response.status_code == 200, response.text
+    return [observation["result"] for observation in response.json()]
+
+
+def test_flags_and_revisions_stand_beside_the_first_result(reader: TestClient) -> None:
+    (observation,) = reader.get("/observations", params=SERIES).json()
+    assert (observation["phenomenon_time"], observation["result"]) == ("2026-07-01T00:00:00Z", 1.5)
+    assert observation["flags"] == ["range"]
+    assert [revision["result"] for revision in observation["revisions"]] == [2.5]
+
+
+def test_a_series_from_and_to_the_newest_first(client: TestClient, db: Connection[Any]) -> None:
+    assert results(client) == [30, 20, 10, 1.5]
+    assert results(client, **{"from": "2026-07-01T01:00:00Z"}) == [30, 20, 10]
+    assert results(client, to="2026-07-01T10:00:00+08:00") == [10, 1.5]
+    assert results(client, **{"from": "2026-07-01T01:00:00Z", "to": "2026-07-01T02:00:00Z"}) == [10]
+
+
+def test_a_series_page_by_page(client: TestClient, db: Connection[Any]) -> None:
+    page = client.get("/observations", params={**SERIES, "limit": 2}).json()
+    assert [observation["result"] for observation in page] == [30, 20]
+    assert results(client, limit=2, to=page[-1]["phenomenon_time"]) == [10, 1.5]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"from": "2026-07-01T00:00:00"}, {"from": "yesterday"}, {"limit": 0}, {"limit": 10_001}, {"limit": "x"}],
+)
+def test_what_cannot_be_meant_is_told(reader: TestClient, params: dict[str, Any]) -> None:
+    response = reader.get("/observations", params={**SERIES, **params})
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["query", next(iter(params))]
+
+
+def test_no_such_datastream(reader: TestClient) -> None:
+    assert reader.get("/observations", params={**SERIES, "datastream": "x"}).status_code == 404
+
+
+def test_the_newest_of_each_datastream(client: TestClient, db: Connection[Any]) -> None:
+    found = client.get("/observations/latest").json()
+    assert [(o["thing"], o["site"], o["result"], o["unit"]) for o in found] == [
+        ("thing/A-A", "site-A", 30, "mm"), ("thing/B-B", "site-B", 1.5, "mm")]  # fmt: skip
+    for params in ({"site": "site-B"}, {"thing": "thing/B-B"}, {"after": "thing/A-A"}):
+        assert client.get("/observations/latest", params=params).json() == found[1:]
+    assert client.get("/observations/latest", params={"limit": 3}).json() == found[:1], "phones come first"
+
+
+def test_a_result_from_the_future_does_not_hide_the_newest(client: TestClient, db: Connection[Any]) -> None:
+    db.execute("SELECT ensure_observation_partition('2035-01-01Z')")
+    db.execute(
+        "WITH late AS (INSERT INTO observation SELECT id, '2035-01-01Z', 99, now() FROM datastream"
+        " WHERE name = 'stream/A-A' RETURNING datastream)"
+        " INSERT INTO flag SELECT datastream, '2035-01-01Z', 'future', now() FROM late"
+    )
+    assert client.get("/observations/latest").json()[0]["result"] == 30
+    assert results(client)[:2] == [99, 30], "the series hides nothing"
