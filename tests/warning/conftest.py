@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import Connection
 
 from domain.flow import emit
@@ -15,6 +24,41 @@ from server.registry import register
 
 REGION = "640402"
 START = datetime(2026, 8, 12, 11, 0, tzinfo=UTC)
+
+
+@dataclass
+class Ear:
+    """A real MQTT client that keeps what it hears on one topic."""
+
+    client: Client
+    heard: queue.Queue[MQTTMessage] = field(default_factory=queue.Queue)
+
+    def next(self, timeout: float = 10) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.heard.get(timeout=timeout).payload)
+        return message
+
+
+@pytest.fixture
+def listening() -> Callable[[str, str], AbstractContextManager[Ear]]:
+    return _listening
+
+
+@contextmanager
+def _listening(url: str, topic: str) -> Iterator[Ear]:
+    ear = Ear(Client(CallbackAPIVersion.VERSION2, f"ear-{uuid4().hex[:8]}", clean_session=False))
+    ready = threading.Event()
+    ear.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+    ear.client.on_subscribe = lambda *_: ready.set()
+    ear.client.on_message = lambda client, userdata, message: ear.heard.put(message)
+    ear.client.reconnect_delay_set(1, 1)
+    ear.client.connect(urlsplit(url).hostname or "", urlsplit(url).port or 0)
+    ear.client.loop_start()
+    assert ready.wait(10)
+    try:
+        yield ear
+    finally:
+        ear.client.disconnect()
+        ear.client.loop_stop()
 
 
 @pytest.fixture

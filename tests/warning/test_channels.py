@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import queue
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.client import Client
 from psycopg import Connection
 
 from domain.flow import Handler, consume, handle
@@ -37,36 +32,7 @@ from warning.issue import issuer
 REGION = "640402"
 Make = Callable[..., int]
 Say = Callable[..., None]
-
-
-@dataclass
-class Ear:
-    """A real MQTT client that keeps what it hears on one topic."""
-
-    client: Client
-    heard: queue.Queue[MQTTMessage] = field(default_factory=queue.Queue)
-
-    def next(self, timeout: float = 10) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.heard.get(timeout=timeout).payload)
-        return message
-
-
-@contextmanager
-def listening(url: str, topic: str) -> Iterator[Ear]:
-    ear = Ear(Client(CallbackAPIVersion.VERSION2, f"ear-{uuid4().hex[:8]}", clean_session=False))
-    ready = threading.Event()
-    ear.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-    ear.client.on_subscribe = lambda *_: ready.set()
-    ear.client.on_message = lambda client, userdata, message: ear.heard.put(message)
-    ear.client.reconnect_delay_set(1, 1)
-    ear.client.connect(urlsplit(url).hostname or "", urlsplit(url).port or 0)
-    ear.client.loop_start()
-    assert ready.wait(10)
-    try:
-        yield ear
-    finally:
-        ear.client.disconnect()
-        ear.client.loop_stop()
+Listen = Callable[[str, str], AbstractContextManager[Any]]
 
 
 @contextmanager
@@ -121,7 +87,7 @@ def own_broker(state: Path) -> Settings:
 
 
 def test_a_phone_is_told_everything_it_shows(
-    conn: Connection[Any], broker: str, device: str, site: Make, levelled: Say
+    conn: Connection[Any], broker: str, device: str, site: Make, levelled: Say, listening: Listen
 ) -> None:
     phones(conn, device)
     raise_level(conn, site, levelled, mode="exercise")
@@ -160,7 +126,7 @@ def test_recipients_are_those_whose_prefix_begins_the_region_once_each(
 
 
 def test_one_bad_delivery_holds_up_no_other(
-    conn: Connection[Any], broker: str, device: str, site: Make, levelled: Say
+    conn: Connection[Any], broker: str, device: str, site: Make, levelled: Say, listening: Listen
 ) -> None:
     phones(conn, device)
     conn.execute(
@@ -206,7 +172,7 @@ def consumer(
 
 
 def test_deliveries_wait_for_a_broker_that_is_away_and_lose_no_try(
-    database_url: str, own_broker: Settings, device: str, site: Make, levelled: Say
+    database_url: str, own_broker: Settings, device: str, site: Make, levelled: Say, listening: Listen
 ) -> None:
     mosquitto, url = embedded_broker.prepare(own_broker), embedded_broker.url(own_broker)
     with psycopg.connect(database_url, autocommit=True) as conn:
@@ -236,6 +202,7 @@ def test_a_silent_broker_is_given_up_and_the_delivery_retried(
     site: Make,
     levelled: Say,
     monkeypatch: pytest.MonkeyPatch,
+    listening: Listen,
 ) -> None:
     monkeypatch.setattr(outlet, "ACKNOWLEDGED_WITHIN_S", 0.3)
     phones(conn, device, f"{device}-2")
@@ -262,7 +229,7 @@ def test_a_silent_broker_is_given_up_and_the_delivery_retried(
 
 
 def test_the_public_topic_says_what_is_in_force(
-    conn: Connection[Any], broker: str, site: Make, levelled: Say
+    conn: Connection[Any], broker: str, site: Make, levelled: Say, listening: Listen
 ) -> None:
     region = "640424"
     first = raise_level(conn, site, levelled, region=region)
@@ -290,7 +257,7 @@ def test_the_public_topic_says_what_is_in_force(
 
 
 def test_an_expired_alert_is_not_in_force(
-    conn: Connection[Any], broker: str, site: Make, levelled: Say
+    conn: Connection[Any], broker: str, site: Make, levelled: Say, listening: Listen
 ) -> None:
     region = "640425"
     raise_level(conn, site, levelled, region=region)
@@ -301,7 +268,7 @@ def test_an_expired_alert_is_not_in_force(
 
 
 def test_a_broker_that_forgot_is_told_again(
-    database_url: str, own_broker: Settings, site: Make, levelled: Say
+    database_url: str, own_broker: Settings, site: Make, levelled: Say, listening: Listen
 ) -> None:
     url = embedded_broker.url(own_broker)
     client = outlet.connect(Settings(state=Path(), mqtt_url=url))
