@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +25,13 @@ TEMPLATE = "liupan_test_template"
 numbers = itertools.count(1)
 
 
-def free_port() -> int:
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Ask it for a port on which nobody listens."""
+    return _free_port
+
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -37,7 +43,7 @@ def server_url() -> Iterator[str]:
         yield url
         return
     with TemporaryDirectory(prefix="liupan-") as folder:
-        settings = Settings(state=Path(folder), database_port=free_port())
+        settings = Settings(state=Path(folder), database_port=_free_port())
         with service.running(embedded_database.prepare(settings)):
             yield embedded_database.url(settings, "postgres")
 
@@ -81,7 +87,7 @@ def conn(worker_url: str) -> Iterator[Connection[Any]]:
 def broker() -> Iterator[str]:
     """The address of a real broker shared by this worker's tests."""
     with TemporaryDirectory(prefix="liupan-") as folder:
-        settings = Settings(state=Path(folder), mqtt_port=free_port())
+        settings = Settings(state=Path(folder), mqtt_port=_free_port())
         with service.running(embedded_broker.prepare(settings)):
             yield embedded_broker.url(settings)
 

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from domain.settings import Settings
 from server import broker, service
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @pytest.fixture
-def settings(state: Path) -> Settings:
+def settings(state: Path, free_port: Callable[[], int]) -> Settings:
     return Settings(state=state / "a folder", mqtt_port=free_port())
 
 
@@ -32,9 +27,9 @@ def settings(state: Path) -> Settings:
 def client(settings: Settings, name: str) -> Iterator[tuple[mqtt.Client, list[bytes]]]:
     """A connected client with a persistent session, and what it has been sent."""
     there, got = threading.Event(), list[bytes]()
-    made = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=False)
+    made = mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=False)
     made.on_connect = lambda *_: there.set()
-    made.on_message = lambda _client, _data, message: got.append(message.payload)
+    made.on_message = lambda _client, _data, message: got.append(bytes(message.payload))
     made.max_inflight_messages_set(1000)
     made.connect("127.0.0.1", settings.mqtt_port)
     made.loop_start()
