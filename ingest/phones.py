@@ -24,15 +24,14 @@ DRIVE_M_S = 14.0
 #: an inspector looks at the Xiji slope from below, climbs beside it and comes back (lon, lat)
 ROUND = ((105.760, 35.995), (105.772, 36.006), (105.781, 36.013), (105.789, 36.018), (105.783, 36.024),
          (105.771, 36.016), (105.760, 35.995))  # fmt: skip
-#: shares of the storm at which the round begins and a lead is sent; the observer watches all the time
-ROUND_AT, LEAD_AT = 0.03, 0.08
+#: hours of the storm at which the round begins and a lead is sent; the observer watches all the time
+ROUND_AT_H, LEAD_AT_H = 1.0, 2.0
 
 
 def patrol(scenario: Scenario) -> Script:
     """Yield the inspector's round: its beginning, a track message every ten minutes, a lead, its end."""
     random, (device, _) = scenario.random("patrol"), INSPECTOR
-    begin = scenario.start + timedelta(hours=ROUND_AT * scenario.hours)
-    lead_at = scenario.start + timedelta(hours=LEAD_AT * scenario.hours)
+    begin, lead_at = (scenario.start + timedelta(hours=hours) for hours in (ROUND_AT_H, LEAD_AT_H))
     way = [Position(lon=lon, lat=lat) for lon, lat in ROUND]
     named = {"id": _id(begin, random), "inspector": "演练巡查员 / exercise inspector", "started_at": begin}
     yield _say(device, "patrol", begin, named)

@@ -70,7 +70,7 @@ class Place:
 
 PLACES = (
     Place(region="640422", zh="西吉", en="Xiji", type="landslide", lon=105.790, lat=36.020,
-          threatened=86, slope=Slope(creep_mm_h=1.0, azimuth_deg=140, onset=0.1, failure=0.6), wire="dp"),
+          threatened=86, slope=Slope(creep_mm_h=1.0, azimuth_deg=140, onset=0.02, failure=0.7), wire="dp"),
     Place(region="640423", zh="隆德", en="Longde", type="landslide", lon=106.160, lat=35.570,
           threatened=41, wire="json",
           slope=Slope(creep_mm_h=0.8, azimuth_deg=255, steps=((0.45, 5.0), (0.7, 4.0)))),
@@ -115,7 +115,7 @@ FAULTS = (
     Fault(kind="future", region="640424", at=0.35),
     Fault(kind="garbled", region="640402", at=0.10),
     Fault(kind="stranger", region="640402", at=0.12),
-    Fault(kind="lost", region="640422", at=0.6, until=1.0),
+    Fault(kind="lost", region="640422", at=0.7, until=1.0),
 )
 
 
@@ -125,7 +125,7 @@ class Scenario:
 
     seed: int
     start: datetime
-    hours: float = 24.0
+    hours: float = 72.0
     sites: int = len(PLACES)
 
     def __post_init__(self) -> None:

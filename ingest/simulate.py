@@ -116,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="liupan simulate", description=__doc__)
     say = parser.add_argument
     say("--seed", type=int, default=20160821, help="same seed, same storm (default %(default)s)")
-    say("--hours", type=float, default=24.0, help="length of the storm, h (default %(default)s)")
-    say("--speed", type=float, default=600.0, help="times faster than life (default %(default)s)")
+    say("--hours", type=float, default=72.0, help="length of the storm, h (default %(default)s)")
+    say("--speed", type=float, default=1200.0, help="times faster than life (default %(default)s)")
     say("--sites", type=int, default=5, help="hazard sites that take part, 1 to 5 (default %(default)s)")
     say("--registry", action="store_true", help="print what `liupan import` must know, and end")
     say("--truth", action="store_true", help="print what truly happens at each site, and end")

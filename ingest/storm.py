@@ -21,7 +21,7 @@ STEP_H = 1 / 6
 #: the cell comes from the north-west and leaves to the south-east (degrees); its spread and its heart
 ENTERS, LEAVES = Position(lon=105.3, lat=36.10), Position(lon=106.9, lat=35.30)
 RADIUS_M = 25_000
-PEAK_MM_H = 18.0
+PEAK_MM_H = 7.0
 #: a tipping bucket counts in steps of this depth, mm
 BUCKET_MM = 0.2
 

@@ -76,14 +76,14 @@ def test_smooth_cell_rains_what_its_integral_says() -> None:
 
 def test_inverse_velocity_falls_on_a_straight_line_to_the_failure() -> None:
     """Fukuzono (1985): with alpha = 2 the line through 1/v meets zero at the time of failure."""
-    slope, hours, dt = XIJI.slope, 24.0, 0.01
+    slope, hours, dt = XIJI.slope, 72.0, 0.01
     assert slope.failure is not None
 
     def inverse(hour: float) -> float:
         ahead, behind = (storm.displacement_mm(slope, hours, hour + d) for d in (dt, -dt))
         return 2 * dt / (ahead - behind)
 
-    a, b = 6.0, 12.0
+    a, b = 20.0, 40.0
     falling = (inverse(b) - inverse(a)) / (b - a)
     assert a - inverse(a) / falling == pytest.approx(slope.failure * hours, rel=1e-4)
     assert 1 / inverse(1.0) == pytest.approx(slope.creep_mm_h)
@@ -99,7 +99,7 @@ def test_steps_add_their_heights_to_the_creep() -> None:
 
 def test_truth_names_the_failure_and_every_fault() -> None:
     truth = list(storm.truth(SCENARIO))
-    assert [site["failure"] for site in truth] == [START + timedelta(hours=14.4), None, None, None, None]
+    assert [site["failure"] for site in truth] == [START + timedelta(hours=0.7 * 72), None, None, None, None]
     assert sum(len(site["faults"]) for site in truth) == len(FAULTS)  # type: ignore[arg-type, misc]
     assert all(site["mode"] == "exercise" for site in truth)
 
@@ -115,7 +115,7 @@ def test_gnss_follows_the_truth_within_its_noise_and_ends_with_the_failure() -> 
         errors.append(results["L1_GP_1/gpsTotalX"] - true * math.cos(azimuth))
     rms = math.sqrt(sum(error * error for error in errors) / len(errors))
     assert rms == pytest.approx(storm.GNSS_SIGMA_MM, rel=0.15)
-    assert last == START + timedelta(hours=14, minutes=20)
+    assert last == START + timedelta(hours=50, minutes=20)
 
 
 def test_every_planted_fault_is_said_once() -> None:
@@ -128,8 +128,8 @@ def test_every_planted_fault_is_said_once() -> None:
     lost = kinds.pop("lost")
     assert set(kinds.values()) == {1}
     assert {*kinds, "gap", "lost"} == {fault.kind for fault in FAULTS}
-    assert gap == (0.52 - 0.40) * 24 * 6 // 1  # messages, one every ten minutes
-    assert lost == (1.0 - 0.6) * 24 * 6 // 1
+    assert gap == 52  # steps 173 to 224 of ten minutes: 0.40 and 0.52 of 72 h
+    assert lost == 129  # steps 303 to 431
 
 
 def test_planted_faults_are_what_they_are_called() -> None:
