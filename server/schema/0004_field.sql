@@ -20,9 +20,10 @@ CREATE TABLE rejected (
     times       integer NOT NULL DEFAULT 1,
     first_at    timestamptz NOT NULL,
     last_at     timestamptz NOT NULL,
-    replayed_at timestamptz,
-    UNIQUE (topic, sha256)
+    replayed_at timestamptz
 );
+-- a topic may be longer than what fits into an index
+CREATE UNIQUE INDEX rejected_once ON rejected (md5(topic), sha256);
 
 CREATE TABLE track_point (
     device      text NOT NULL,

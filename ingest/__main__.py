@@ -1,0 +1,49 @@
+"""Process 1: from MQTT to the database, then the acknowledgement."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+
+import psycopg
+
+from domain.process import log_to_stderr, run
+from domain.settings import Settings
+from ingest import batch, mqtt
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGTERM; return 0 then, 75 when the database is lost, 2 for settings that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m ingest", description=__doc__)
+    parser.add_argument(
+        "--client-id", default="liupan-ingest", help="session at the broker; each process has its own"
+    )
+    args = parser.parse_args(argv)
+    log_to_stderr("ingest")
+    try:
+        settings = Settings.from_env()
+        database_url, broker = settings.database(), settings.broker()
+    except ValueError as error:
+        log.error("%s", error)
+        return 2
+
+    def store(stop: threading.Event) -> None:
+        with psycopg.connect(database_url, autocommit=True, application_name="liupan-ingest") as conn:
+            inbox = mqtt.Inbox()
+            client = mqtt.connect(broker, args.client_id, inbox)
+            try:
+                batch.run(conn, client, inbox, settings, stop)
+            finally:
+                inbox.closed.set()
+                client.disconnect()
+                client.loop_stop()
+
+    return run({"store": store})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

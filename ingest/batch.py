@@ -1,0 +1,87 @@
+"""MQTT to database: collect messages, store them together, then acknowledge each and tell its phone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from queue import Empty
+from threading import Event
+from typing import Any
+
+from paho.mqtt.client import Client
+from psycopg import Connection
+
+from domain.settings import Settings
+from domain.wire import down_topic, encode
+from ingest import codecs
+from ingest.mqtt import Inbox, Incoming
+from ingest.registry import Registry
+from ingest.resolve import Arrival, resolve
+from ingest.store import Outcome, save
+
+log = logging.getLogger(__name__)
+
+#: how long to wait for a first message before asking whether to stop (s)
+IDLE_S = 0.5
+#: quarantine is told in the log at most this often (s); all of it is in the table
+LOG_EVERY_S = 1.0
+
+
+def run(conn: Connection[Any], client: Client, inbox: Inbox, settings: Settings, stop: Event) -> None:
+    """Store what comes in until `stop` is set. psycopg.OperationalError: the database is lost."""
+    registry = Registry()
+    logged_s = float("-inf")
+    conn.execute("SET TIME ZONE 'UTC'")
+    while not stop.is_set():
+        batch = collect(inbox, settings.batch_rows, settings.batch_ms / 1000)
+        if not batch:
+            continue
+        arrivals = [arrival for _, arrival in batch]
+        outcomes = save(conn, registry, resolve(conn, registry, arrivals, time.monotonic()))
+        acknowledge(client, inbox, [incoming for incoming, _ in batch])
+        tell(client, arrivals, outcomes)
+        refused = [(a, o) for a, o in zip(arrivals, outcomes, strict=True) if o.reason]
+        if refused and time.monotonic() - logged_s > LOG_EVERY_S:
+            logged_s = time.monotonic()
+            arrival, outcome = refused[0]
+            topic, reason = arrival.topic, outcome.reason
+            log.warning("%d payloads to quarantine; the first on %s: %s", len(refused), topic, reason)
+
+
+def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arrival]]:
+    """Return messages, decoded: those of some time, or of as many rows; none when idle."""
+    batch: list[tuple[Incoming, Arrival]] = []
+    try:
+        incoming = inbox.messages.get(timeout=IDLE_S)
+        time.sleep(seconds)
+        while True:
+            topic, payload, at = incoming.topic, incoming.payload, incoming.received_at
+            decoded = codecs.read(topic, payload, at)
+            arrival = Arrival(topic=topic, payload=payload, received_at=at, decoded=decoded)
+            batch.append((incoming, arrival))
+            rows -= 1 + len(decoded.readings) + len(decoded.fixes)
+            if rows <= 0:
+                break
+            incoming = inbox.messages.get_nowait()
+    except Empty:
+        pass
+    return batch
+
+
+def acknowledge(client: Client, inbox: Inbox, batch: Sequence[Incoming]) -> None:
+    """Tell the broker that these messages are stored, as far as they came on the connection of now."""
+    for incoming in batch:
+        if incoming.connection == inbox.connection:
+            client.ack(incoming.mid, incoming.qos)
+
+
+def tell(client: Client, arrivals: Sequence[Arrival], outcomes: Sequence[Outcome]) -> None:
+    """Tell each phone what became of its messages that have an id."""
+    for arrival, outcome in zip(arrivals, outcomes, strict=True):
+        if arrival.decoded.id is not None:
+            state = "stored" if outcome.kept or not outcome.reason else "rejected"
+            body = {"id": arrival.decoded.id, "kind": arrival.topic.rpartition("/")[2], "state": state}
+            if outcome.reason:
+                body["reason"] = outcome.reason
+            client.publish(down_topic(arrival.decoded.device, "stored"), encode(body), qos=1)

@@ -1,0 +1,104 @@
+"""The registered things and their datastreams as ingest needs them: found by name, remembered for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+
+from domain.thing import partition_of
+
+#: what is remembered of a registered thing is asked again after this long (s), ...
+FRESH_S = 60.0
+#: ... and a sender that is not registered at most this often (s)
+UNKNOWN_S = 1.0
+#: at most this many unknown senders are remembered
+UNKNOWN_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """A registered thing: where its data belong, and its datastreams by name as (number, unit)."""
+
+    id: int
+    code: str
+    partition: int
+    region: str
+    mode: str
+    #: name of the zone of the times that it writes behind a Z
+    zone: str
+    datastreams: Mapping[str, tuple[int, str]]
+
+
+@dataclass(slots=True)
+class Registry:
+    """What is remembered: senders by code, and when those without an entry were last asked for (s)."""
+
+    senders: dict[str, Sender] = field(default_factory=dict)
+    unknown: dict[str, float] = field(default_factory=dict)
+    since: float = 0.0
+    #: number of a datastream -> partition of its site
+    partitions: dict[int, int] = field(default_factory=dict)
+    #: year and month whose partition of the table `observation` is there
+    months: set[tuple[int, int]] = field(default_factory=set)
+
+
+def look_up(
+    conn: Connection[Any], registry: Registry, codes: Iterable[str], now_s: float
+) -> Mapping[str, Sender]:
+    """Return the registered senders, among others those of these codes; asks for what is not remembered.
+
+    `now_s` is any clock that only goes forward, in s.
+    """
+    if now_s - registry.since > FRESH_S:
+        registry.senders.clear()
+        registry.since = now_s
+    if len(registry.unknown) > UNKNOWN_MAX:
+        registry.unknown.clear()
+    missing = {code for code in codes if code not in registry.senders}
+    asked = {code for code in missing if now_s - registry.unknown.get(code, -UNKNOWN_S) >= UNKNOWN_S}
+    if asked:
+        _load(conn, registry, asked)
+        registry.unknown |= dict.fromkeys(asked - registry.senders.keys(), now_s)
+    return registry.senders
+
+
+def add_datastreams(
+    conn: Connection[Any], registry: Registry, named: Mapping[tuple[str, str], str | None]
+) -> None:
+    """Register the datastreams, (thing's code, name) -> unit, of known things, unless they are there."""
+    things = [registry.senders[code].id for code, _ in named]
+    names = [name for _, name in named]
+    units = [unit or "" for unit in named.values()]
+    conn.execute(
+        "INSERT INTO datastream (thing, name, unit)"
+        " SELECT * FROM unnest(%s::int[], %s::text[], %s::text[]) ON CONFLICT (thing, name) DO NOTHING",
+        (things, names, units),
+    )
+    _load(conn, registry, {code for code, _ in named})
+
+
+def _load(conn: Connection[Any], registry: Registry, codes: set[str]) -> None:
+    streams: dict[int, dict[str, tuple[int, str]]] = {}
+    rows = conn.execute(
+        "SELECT t.id, t.code, t.site, t.region, t.mode, t.time_zone, d.id, d.name, d.unit"
+        " FROM thing t LEFT JOIN datastream d ON d.thing = t.id WHERE t.code = ANY(%s)",
+        ([code for code in codes if code.isprintable()],),
+    ).fetchall()
+    for thing, code, site, region, mode, zone, stream, name, unit in rows:
+        if thing not in streams:
+            streams[thing] = {}
+            registry.senders[code] = Sender(
+                id=thing,
+                code=code,
+                partition=0 if site is None else partition_of(site),
+                region=region,
+                mode=mode,
+                zone=zone,
+                datastreams=streams[thing],
+            )
+        if stream is not None:
+            streams[thing][name] = (stream, unit)
+            registry.partitions[stream] = registry.senders[code].partition
