@@ -112,11 +112,11 @@ def read(conn: Connection[Any], cursor: Cursor, region: str, whole: bool) -> lis
     `whole`: the reader also sees what belongs to no region.
     """
     rows = conn.execute(
-        "SELECT xact::text, id, kind,"
+        "SELECT e.xact::text AS number, e.id, kind,"
         " CASE WHEN starts_with(region, %(region)s) OR (region = '' AND %(whole)s)"
         "  THEN jsonb_build_object('subject', subject, 'region', region, 'at', created_at, 'body', body) END"
-        " FROM event WHERE consumer = 'live' AND (xact, id) > (%(xact)s::text::xid8, %(id)s)"
-        " AND xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY xact, id LIMIT %(page)s",
+        " FROM event e WHERE consumer = 'live' AND (xact, id) > (%(xact)s::text::xid8, %(id)s)"
+        " AND xact < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.xact, e.id LIMIT %(page)s",
         {"region": region, "whole": whole, "xact": cursor.xact, "id": cursor.id, "page": PAGE},
     ).fetchall()
     # looked at after the rows: whatever was deleted before they were read shows here

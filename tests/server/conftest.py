@@ -5,7 +5,15 @@ Everything of A is marked `-A`, `aaaaaaaa` or 640402, everything of B in the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,6 +125,44 @@ def client(database_url: str) -> Iterator[TestClient]:
         yield client
 
 
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A server process of its own, and where it listens."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+        """Ask over plain HTTP; return status and body."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+
 @pytest.fixture
-def filled() -> Callable[[Connection[Any]], None]:
-    return fill
+def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start a server process on a database, ready when it is returned; all are killed in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    processes = []
+
+    def start(database_url: str) -> Running:
+        env = {**os.environ, "LIUPAN_DATABASE_URL": database_url, "LIUPAN_HTTP_PORT": str(port),
+               "LIUPAN_STATE": str(tmp_path), "LIUPAN_REGION": "64"}  # fmt: skip
+        running = Running(process=subprocess.Popen([sys.executable, "-m", "server"], env=env), port=port)
+        processes.append(running.process)
+        while True:
+            assert running.process.poll() is None, "the server has ended"
+            with suppress(OSError):
+                running.get("/openapi.json")
+                return running
+            time.sleep(0.05)
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
