@@ -8,14 +8,18 @@ venv=.venv
 say() { printf '[setup] %s\n' "$*"; }
 fail() { printf '[setup] %s\n' "$*" >&2; exit 1; }
 
-command -v python3 >/dev/null || fail "Python is missing. Install it: apt-get install python3"
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "Python 3.11 or newer is needed; this is $(python3 --version)"
+python=""
+for each in python3.11 python3 python3.12 python3.13; do
+    if [ -z "$python" ] && $each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$each
+    fi
+done
+[ -n "$python" ] || fail "Python 3.11 or newer is missing. Install it: apt-get install python3"
 
 has_broker() {
     PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v mosquitto >/dev/null || [ -x "$venv/mosquitto/usr/sbin/mosquitto" ]
 }
-has_ensurepip() { python3 -c 'import ensurepip' 2>/dev/null; }
+has_ensurepip() { $python -c 'import ensurepip' 2>/dev/null; }
 
 # As root: install packages, and start no service of theirs (Debian's policy-rc.d says whether one may).
 install_packages() {
@@ -26,8 +30,9 @@ install_packages() {
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
-    [ ! -e $policy ] || rm -f $policy
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
+        fail "The Debian packages could not be installed. Ask for them: apt-get install $*"
+    case "$*" in *mosquitto*) systemctl disable mosquitto 2>/dev/null || true ;; esac
 }
 
 # As an ordinary user: fetch a package with all that it needs and this machine lacks, and unpack it.
@@ -55,13 +60,14 @@ if [ "$(id -u)" = 0 ]; then
     [ -z "$missing" ] || install_packages $missing
 fi
 
-if [ ! -x $venv/bin/pip ]; then
+# A clone that was moved or copied has programs that still name the old place.
+if ! grep -qsF "$(pwd -P)/$venv/" $venv/bin/pip; then
     say "making the virtual environment $venv"
     rm -rf $venv
     if has_ensurepip; then
-        python3 -m venv $venv
+        $python -m venv $venv
     else
-        python3 -m venv --without-pip $venv
+        $python -m venv --without-pip $venv
         unpack_package python3-pip-whl $venv/pip
         wheel=$(ls $venv/pip/usr/share/python-wheels/pip-*.whl)
         $venv/bin/python "$wheel/pip" install --quiet --no-index "$wheel"
@@ -73,7 +79,7 @@ has_broker || unpack_package mosquitto $venv/mosquitto
 wanted=$(cat requirements.lock pyproject.toml | sha256sum)
 if [ "$wanted" != "$(cat $venv/installed 2>/dev/null)" ]; then
     say "installing the Python packages of requirements.lock"
-    $venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    $venv/bin/pip install --disable-pip-version-check --require-hashes -r requirements.lock
     $venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
     echo "$wanted" > $venv/installed
     say "ready"
