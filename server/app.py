@@ -19,6 +19,7 @@ from server.routes import (
     alerts,
     assessments,
     cases,
+    counts,
     dispatches,
     health,
     incidents,
@@ -34,7 +35,7 @@ from server.routes import (
 )
 
 NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, live, health)  # fmt: skip
+         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:
