@@ -74,7 +74,7 @@ def _faulty(scenario: Scenario, place: Place, at: datetime, results: Results) ->
             other = {"L3_YL_1/value": results["L3_YL_1/value"] + 0.4}
             yield from (said, replace(said, payload=payload(place, {at: other})))
         case ["future"]:
-            ahead = scenario.start + timedelta(hours=scenario.hours + 48)
+            ahead = scenario.start + timedelta(hours=scenario.hours + 12)
             yield from (said, replace(said, payload=payload(place, {ahead: {"L3_YL_1/value": 3.0}})))
         case ["garbled"]:
             yield from (said, replace(said, payload=said.payload[: len(said.payload) // 2]))

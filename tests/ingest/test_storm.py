@@ -148,7 +148,7 @@ def test_planted_faults_are_what_they_are_called() -> None:
     assert same == {"liupan-ex-station-640424"}  # duplicate
     [(a, b)] = [results for results in twice.values() if results[0] != results[1]]
     assert b - a == pytest.approx(0.4)  # revision
-    ahead = [key for key in told if key[2] > START + timedelta(hours=SCENARIO.hours + 9)]
+    ahead = [key for key in told if key[2] == START + timedelta(hours=SCENARIO.hours + 12)]
     assert [key[0] for key in ahead] == ["liupan-ex-station-640424"]  # future
     north = sorted(r for key, (r, *_) in told.items() if key[:2] == ("liupan-ex-station-640425", "north"))
     assert north[-1] == 99_999  # range
