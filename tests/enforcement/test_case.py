@@ -205,6 +205,37 @@ def test_two_processes_leave_no_gap_and_no_double(database_url: str) -> None:
         assert rows(conn, "SELECT sum(failures) FROM event") == [(0,)]
 
 
+def test_who_hears_of_a_lead_second_waits_and_opens_nothing(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        told, opened = lead(conn), []
+
+        def work() -> None:
+            with psycopg.connect(database_url, autocommit=True) as own:
+                opened.append(open_case(own, told, PROCESS, PATTERN, NOW))
+
+        second = threading.Thread(target=work)
+        with conn.transaction():
+            assert open_case(conn, told, PROCESS, PATTERN, NOW)
+            second.start()
+            blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            deadline = time.monotonic() + 10
+            with psycopg.connect(database_url, autocommit=True) as watching:
+                while rows(watching, blocked) == [(0,)]:
+                    assert time.monotonic() < deadline, "the second one did not wait"
+        second.join()
+        assert opened == [None]
+
+
+def test_counters_are_taken_in_one_order_so_that_two_processes_never_wait_for_each_other(
+    conn: Connection[Any],
+) -> None:
+    for region in ("640424", "640402", "640422"):
+        lead(conn, region=region)
+    handle(conn, "triage", TRIAGE)
+    opened = [region for (region,) in rows(conn, "SELECT region FROM event WHERE kind = 'cased' ORDER BY id")]
+    assert opened == ["640402", "640422", "640424"]
+
+
 @pytest.fixture
 def process(database_url: str) -> Iterator[subprocess.Popen[str]]:
     env = {**os.environ, "LIUPAN_DATABASE_URL": database_url}
