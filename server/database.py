@@ -61,7 +61,8 @@ def prepare(settings: Settings) -> Service:
     """
     user = system_user.ensure()
     state, tree = settings.state.resolve(), _tree()
-    system_user.open_tree(tree.parent, user)
+    for folder in tree.parent, tree.parent.with_suffix(".libs"):
+        system_user.open_tree(folder, user)
     data = state / "postgres"
     if not data.exists():
         _create(state, tree, user)
