@@ -1,0 +1,50 @@
+"""An installation of its own beside the real one: for the demo and for measuring."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from domain.settings import Settings
+from server import run_state
+
+
+def apart(settings: Settings, folder: Path) -> Settings:
+    """Return settings for an installation with its own database and broker in the folder, on free ports.
+
+    The usual ports are kept where nobody listens on them.
+    """
+    database, mqtt, http = free_ports(settings.database_port, settings.mqtt_port, settings.http_port)
+    return replace(
+        settings, state=folder, database_url="", mqtt_url="", mqtt_bind="127.0.0.1", http_bind="127.0.0.1",
+        database_port=database, mqtt_port=mqtt, http_port=http,
+    )  # fmt: skip
+
+
+def free_ports(*wanted: int) -> list[int]:
+    """Return for each port this one if it is free, or else another that is; 0 wants any."""
+    listeners = []
+    for port in wanted:
+        try:
+            listener = socket.create_server(("127.0.0.1", port))
+        except OSError:
+            listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+    ports = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def clear(folder: Path) -> None:
+    """Empty the state folder of an installation that does not run; RuntimeError when it does."""
+    with run_state.lock(folder):
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != "lock":
+                with suppress(FileNotFoundError):
+                    entry.unlink()

@@ -1,0 +1,65 @@
+"""What happened, in one line for people: each event of the live feed, in Chinese and English."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from server.screen import LEVELS, MESSAGES, STATES
+from server.watch import Row
+
+Say = Callable[[Row, Row], tuple[str, str]]
+
+
+def _levelled(event: Row, body: Row) -> tuple[str, str]:
+    before, after = body["from"], body["to"]
+    return (f"等级变化 {event['subject']}:{LEVELS[before][0]} → {LEVELS[after][0]}",
+            f"level of {event['subject']}: {before} -> {after}")  # fmt: skip
+
+
+def _alerted(event: Row, body: Row) -> tuple[str, str]:
+    return (f"预警{MESSAGES[body['message_type']]} [{LEVELS[body['level']][0]}] {body['headline_zh']}",
+            f"alert {body['message_type']} [{body['level']}] {body['headline_en']}")  # fmt: skip
+
+
+def _dispatched(event: Row, body: Row) -> tuple[str, str]:
+    km = body["distance_m"] / 1000
+    return (f"调派 {body['unit']}:{STATES[body['state']]},距现场 {km:.1f} 公里",
+            f"dispatch of {body['unit']}: {body['state']}, {km:.1f} km away")  # fmt: skip
+
+
+def _moved(event: Row, body: Row) -> tuple[str, str]:
+    return f"队伍 {body['unit']}:{STATES[body['state']]}", f"team {body['unit']}: {body['state']}"
+
+
+def _rejected(event: Row, body: Row) -> tuple[str, str]:
+    return f"隔离 {event['subject']}:{body['reason']}", f"rejected on {event['subject']}: {body['reason']}"
+
+
+#: kinds that are told, and how; the others come too often
+LINES: Mapping[str, Say] = {
+    "levelled": _levelled,
+    "alerted": _alerted,
+    "dispatched": _dispatched,
+    "moved": _moved,
+    "rejected": _rejected,
+    "opened": lambda e, b: (f"应急事件开启 {b['site']}", f"incident opened at {b['site']}"),
+    "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
+    "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),
+    "patrolled": lambda e, b: (f"巡查 {e['subject']}", f"patrol {e['subject']}"),
+    "reported": lambda e, b: (f"线索 {b['kind']} 来自 {b['device']}", f"lead {b['kind']} from {b['device']}"),
+    "cased": lambda e, b: (f"立案 {b['number']}:{b['step']}", f"case {b['number']}: {b['step']}"),
+}
+
+
+def told(kind: str, event: Row, lang: str) -> str:
+    """Return the line for an event of the live feed; empty for kinds that are not told.
+
+    What belongs to an exercise or a test begins with that.
+    """
+    if kind not in LINES:
+        return ""
+    body = event["body"]
+    mark = {"exercise": ("[演练] ", "[exercise] "), "test": ("[测试] ", "[test] ")}.get(
+        body.get("mode", ""), ("", "")
+    )
+    return mark[lang == "en"] + LINES[kind](event, body)[lang == "en"]
