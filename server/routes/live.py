@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
@@ -19,6 +20,9 @@ from server.live import Cursor, Feed, read, snapshot
 
 router = APIRouter(tags=["live"])
 
+#: s of silence after which the client is told that the feed is alive
+HEARTBEAT_S = 5.0
+
 #: ms that a browser waits before it connects again
 RECONNECT_MS = 2000
 
@@ -31,12 +35,14 @@ async def follow(
 
     Without Last-Event-ID the first event is `snapshot` (reason `start`): levels and open incidents. With it
     the feed goes on behind that event, without a gap and without a repetition; when that is not possible any
-    more it starts with a `snapshot` (reason `expired`). All other events are named by their kind.
+    more it starts with a `snapshot` (reason `expired`). All other events are named by their kind. A silent
+    feed says `: alive` every few seconds.
     """
     pool: ConnectionPool = request.app.state.pool
     feed: Feed = request.app.state.feed
     cursor = Cursor.of(last_event_id) if last_event_id else None
     reason = "expired" if last_event_id else "start"
+    spoke_at = time.monotonic()
     yield ServerSentEvent(comment="liupan", retry=RECONNECT_MS)
     with feed.followed():
         while not feed.ending():
@@ -44,8 +50,11 @@ async def follow(
             with suppress(psycopg.OperationalError):  # the database is away: the client stays and waits
                 page, cursor = await run_in_threadpool(_page, pool, caller, cursor, reason)
                 reason = "expired"
+            if not page and time.monotonic() - spoke_at >= HEARTBEAT_S:
+                page = [ServerSentEvent(comment="alive")]
             for event in page:
                 yield event
+                spoke_at = time.monotonic()
             if cursor == before:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ring.wait(), timeout=2)

@@ -281,7 +281,7 @@ def test_an_open_feed_does_not_hold_up_the_end(serve: Serve, database_url: str) 
 
 
 def test_a_quiet_feed_is_kept_alive(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.2)
+    monkeypatch.setattr("server.routes.live.HEARTBEAT_S", 0)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     app = create_app(Settings(state=Path(), database_url=database_url), ending=lambda: server.should_exit)
@@ -292,7 +292,7 @@ def test_a_quiet_feed_is_kept_alive(database_url: str, monkeypatch: pytest.Monke
         wait_until(lambda: server.started)
         with closing(Stream(port)) as stream:
             stream.take(1)
-            assert [stream.response.readline() for _ in range(4)] == [b": ping\n", b"\n"] * 2
+            assert [stream.response.readline() for _ in range(4)] == [b": alive\n", b"\n"] * 2
     finally:
         server.should_exit = True
         thread.join()
