@@ -50,7 +50,8 @@ def run(jobs: Mapping[str, Job], patience_s: float = 5.0) -> int:
     stop.set()
     for thread in threads if code == 0 else []:
         thread.join(patience_s)
-    log.info("stopped")
+    if code == 0:
+        log.info("stopped")  # else the reason stays the last line, which the supervisor repeats
     return code
 
 
