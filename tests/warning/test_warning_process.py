@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -26,18 +27,25 @@ ROOT = Path(__file__).parents[2]
 Make = Callable[..., int]
 Say = Callable[..., None]
 Listen = Callable[[str, str], AbstractContextManager[Any]]
-Process = subprocess.Popen[str]
+Process = subprocess.Popen[bytes]
 
 
 @contextmanager
-def running(database_url: str, broker: str) -> Iterator[Process]:
+def running(database_url: str, broker: str) -> Iterator[tuple[Process, Callable[[], str]]]:
+    """Run the process for the length of the block; yield it and what tells its log."""
     env = {**os.environ, "LIUPAN_DATABASE_URL": database_url, "LIUPAN_MQTT_URL": broker}
-    command = [sys.executable, "-m", "warning"]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    with TemporaryFile() as out:
+
+        def log() -> str:
+            return os.pread(out.fileno(), 1_000_000, 0).decode()
+
+        with subprocess.Popen([sys.executable, "-m", "warning"], cwd=ROOT, env=env, stderr=out) as process:
+            try:
+                until(lambda: "running: " in log() or process.poll() is not None)
+                assert process.poll() is None, log()
+                yield process, log
+            finally:
+                process.kill()
 
 
 @pytest.fixture
@@ -91,7 +99,7 @@ def test_from_a_change_of_level_to_the_closed_incident(
         listening(broker, down_topic(device, "alert")) as alerts,
         listening(broker, down_topic(device, "dispatch")) as orders,
         listening(broker, alert_topic("640422")) as public,
-        running(database_url, broker) as process,
+        running(database_url, broker) as (process, _),
     ):
         levelled(db, number, "none", "red", 0)
         told, order = alerts.next(30), orders.next(30)
@@ -169,7 +177,7 @@ def test_a_killed_process_leaves_nobody_untold(
     team(db, *devices)
     sites = [site(db, f"site-{i}", mode="exercise") for i in range(8)]
     with listening(broker, down_topic(devices[1], "alert")) as ear:
-        with running(database_url, broker) as process:
+        with running(database_url, broker) as (process, _):
             for number in sites:
                 levelled(db, number, "none", "red", 0)
             until(lambda: only(db, "SELECT count(*) FROM delivery WHERE sent_at IS NOT NULL") > 0)
@@ -189,16 +197,16 @@ def test_a_killed_process_leaves_nobody_untold(
 def test_a_lost_database_ends_it_with_one_line_and_75(
     database_url: str, db: Connection[Any], broker: str, site: Make, levelled: Say
 ) -> None:
-    with running(database_url, broker) as process:
+    with running(database_url, broker) as (process, log):
         levelled(db, site(db), "none", "blue", 0)
         until(lambda: only(db, "SELECT count(*) FROM alert"))
         db.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE application_name = 'liupan-warning' AND datname = current_database()"
         )
-        _, err = process.communicate(timeout=15)
-    assert process.returncode == 75
-    assert err.count("CRITICAL") == 1 and "broke off" in err and "Traceback" not in err
+        assert process.wait(15) == 75
+        said = log()
+    assert said.count("CRITICAL") == 1 and "broke off" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(
