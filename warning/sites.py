@@ -1,0 +1,149 @@
+"""The registry as the assessing sees it: which datastream feeds which slot of which site, in which unit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from psycopg import Connection
+
+from warning import rules
+from warning.evaluate import Slot
+from warning.quality import valid_range
+from warning.rules import Rule
+from warning.series import MICROMETRES
+from warning.windows import Floats, Ints
+
+log = logging.getLogger(__name__)
+
+UNUSED, UNKNOWN = -1, -2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One datastream that a rule looks at: limits of what is believed, in its unit, and micrometres in that.
+
+    `revises`: how many of its rows a later row may still change the answers of.
+    """
+
+    id: int
+    name: str
+    lowest: float
+    highest: float
+    micrometres: int
+    slot: Slot
+    revises: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One hazard site, its rule, and the datastreams that the rule looks at."""
+
+    id: int
+    code: str
+    region: str
+    rule: Rule
+    streams: tuple[Stream, ...]
+
+    @property
+    def sensors(self) -> dict[Slot, str]:
+        """The names of its sensors, "station/datastream"."""
+        return {stream.slot: stream.name for stream in self.streams}
+
+    def revises(self, stream: int) -> int:
+        """Return how many rows back a new row of this datastream can change answers."""
+        return next(s.revises for s in self.streams if s.id == stream)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """What is known by number: sites with a rule, and arrays over the numbers of datastreams.
+
+    `site` is -1 where no rule looks at the datastream, -2 where there is no such datastream.
+    """
+
+    sites: Mapping[int, Site] = field(default_factory=dict)
+    site: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    lowest: Floats = field(default_factory=lambda: np.zeros(0))
+    highest: Floats = field(default_factory=lambda: np.zeros(0))
+    micrometres: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def knows(self, streams: Ints) -> bool:
+        """Tell whether all these datastreams are known."""
+        return bool(streams.max(initial=-1) < len(self.site) and (self.site[streams] != UNKNOWN).all())
+
+
+def load(conn: Connection[Any], known: Mapping[str, Rule]) -> Registry:
+    """Return the registry as it stands; what cannot be used is said in the log."""
+    rows = conn.execute(
+        "SELECT d.id, d.name, d.observed_property, d.unit, d.valid_min, d.valid_max, t.code, t.site"
+        " FROM datastream d JOIN thing t ON t.id = d.thing ORDER BY t.code, d.name"
+    ).fetchall()
+    rated, numbers = _sites(conn, known), _Sensors()
+    used: dict[int, list[Stream]] = {site: [] for site in rated}
+    size = max((row[0] for row in rows), default=-1) + 1
+    site, lowest, highest = np.full(size, UNKNOWN), np.zeros(size), np.zeros(size)
+    micrometres = np.zeros(size)
+    for id_, name, observed, unit, low, high, thing, at in rows:
+        site[id_] = UNUSED
+        lowest[id_], highest[id_] = valid_range(observed, low, high)
+        if at not in rated or observed not in rated[at][2].inputs:
+            continue
+        if unit not in MICROMETRES:
+            log.error("datastream %s/%s is not used: its unit %r is none of %s", thing, name, unit,
+                      ", ".join(MICROMETRES))  # fmt: skip
+            continue
+        site[id_], micrometres[id_] = at, MICROMETRES[unit]
+        used[at].append(
+            Stream(
+                id=id_,
+                name=f"{thing}/{name}",
+                lowest=lowest[id_],
+                highest=highest[id_],
+                micrometres=MICROMETRES[unit],
+                slot=Slot(observed, numbers.of(at, thing, observed)),
+                revises=rated[at][2].revises(observed),
+            )
+        )
+    return Registry(
+        sites={
+            id_: Site(id=id_, code=code, region=region, rule=rule, streams=tuple(used[id_]))
+            for id_, (code, region, rule) in rated.items()
+        },
+        site=site,
+        lowest=lowest,
+        highest=highest,
+        micrometres=micrometres,
+    )
+
+
+@dataclass(slots=True)
+class _Sensors:
+    """Numbers the sensors of each site. What one station observes of several kinds has one number, as it is
+    one sensor of each kind; the second datastream of a kind is the next sensor.
+    """
+
+    repeats: dict[tuple[str, str], int] = field(default_factory=dict)
+    numbers: dict[int, dict[tuple[str, int], int]] = field(default_factory=dict)
+
+    def of(self, site: int, thing: str, observed: str) -> int:
+        repeat = self.repeats[thing, observed] = self.repeats.get((thing, observed), -1) + 1
+        numbers = self.numbers.setdefault(site, {})
+        return numbers.setdefault((thing, repeat), len(numbers))
+
+
+def _sites(conn: Connection[Any], known: Mapping[str, Rule]) -> dict[int, tuple[str, str, Rule]]:
+    sites = {}
+    for id_, code, region, name, kind in conn.execute("SELECT id, code, region, rule, type FROM hazard_site"):
+        rule = rules.find(known, name, kind)
+        if rule is None:
+            log.error("site %s is not assessed: no rule %r for %s; there are %s", code, name, kind,
+                      ", ".join(known))  # fmt: skip
+        else:
+            if kind not in rule.hazard_types:
+                log.warning("site %s is of type %s, and rule %s is not made for it", code, kind, rule.name)
+            sites[id_] = (code, region, rule)
+    return sites

@@ -1,0 +1,139 @@
+"""Along the steps of one site: fold its level, and decide what is worth telling.
+
+Told is a step at which a line is crossed or the level changes. Within one hour that goes on, a crossed line
+is told again after some minutes; a step of the past is told again when its answer has changed (late
+observations, and storms that went on after a pause), in the row that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from domain.alert import Level
+from warning.explain import Moment, as_data, reasons
+from warning.level import BLANK, State, step
+from warning.recall import Kept, Window
+from warning.timeline import Piece
+
+#: while nothing changes, a crossed line is said again to those who watch after this time
+SAY_AGAIN_US = 6 * 3600 * 1_000_000
+
+#: steps of which state and answer stay at hand
+KEPT_STEPS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A row of `assessment`, and what else is said: `said` to those who watch, `before` the level until
+    now.
+    """
+
+    window: Window
+    at_us: int
+    level: Level
+    models: Mapping[str, Any]
+    reason_zh: str
+    reason_en: str
+    said: bool
+    before: Level | None
+    after: Level
+
+
+def start_of(window: Window, first_h: int) -> tuple[int, State, Level]:
+    """Return the hour from which steps must be folded to know those from `first_h` on, with state and level
+    there.
+
+    That is `first_h` where the step before it is at hand; else so far back that nothing older matters.
+    """
+    before = max((hour for hour in window.kept if hour < first_h), default=None)
+    if before is not None:
+        return first_h, window.kept[before].state, window.kept[before].level
+    rows = [series.hours[row - 1] for series in window.series.values() if (row := series.row_from(first_h))]
+    last = int(max(rows, default=first_h))
+    return last - window.site.rule.hysteresis.memory_h, BLANK, Level.NONE
+
+
+def walk(piece: Piece, first_h: int, state: State, level: Level, rows: Mapping[int, int]) -> Iterator[Told]:
+    """Fold the steps of the piece, note them in the window, and yield what must be told, in order.
+
+    Steps before `first_h` only lead there. `rows` are the times (us) of rows that exist already, by hour.
+    """
+    window, assessed = piece.window, piece.assessed
+    hysteresis, newest_h = window.site.rule.hysteresis, window.newest_h
+    bits = (1 << np.arange(len(assessed.over))) @ assessed.over[:, piece.begin : piece.end]
+    ratios = np.ascontiguousarray(assessed.ratio[:, piece.begin : piece.end].T)
+    for n, over in enumerate(bits.tolist()):
+        at = piece.begin + n
+        hour, says = int(assessed.steps[at]) - piece.offset_h, Level(int(assessed.level[at]))
+        before = level
+        state, level = step(state, hour, says, bool(assessed.unanswered[at]), hysteresis)
+        if hour < first_h:
+            continue
+        was = window.kept.get(hour)
+        at_us = _newest(window, hour)
+        row_us = was.row_us if was else rows.get(hour)
+        now = Kept(state, level, ratios[n].tobytes() + bytes((says,)), over, row_us)
+        known = hour >= newest_h
+        changed = (known and level != window.level) or (
+            level != before and (was is None or was.level != level)
+        )
+        if changed or _is_news(window, was, now, at_us, running=known):
+            if row_us is None or known:
+                now = now._replace(row_us=at_us)
+            moment = Moment(assessed=assessed, step=at, offset_h=piece.offset_h, level=level,
+                            sensors=window.site.sensors)  # fmt: skip
+            yield _told(window, moment, now, says, known)
+        if known:
+            window.over, window.as_of_us = over, max(at_us, window.as_of_us)
+            window.since_us = window.since_us or at_us
+        window.kept[hour] = now
+    for hour in sorted(window.kept)[:-KEPT_STEPS]:
+        del window.kept[hour]
+
+
+def _is_news(window: Window, was: Kept | None, now: Kept, at_us: int, *, running: bool) -> bool:
+    """Tell whether the step must be told though the level stays."""
+    again = at_us - window.row_us >= window.site.rule.report_minutes * 60_000_000
+    if was is None:
+        return bool(now.over) or now.row_us is not None
+    if running:
+        return bool(now.over) and (again or now.over != was.over)
+    return now.said != was.said and (bool(now.over) or now.row_us is not None)
+
+
+def _told(window: Window, moment: Moment, now: Kept, says: Level, known: bool) -> Told:
+    """Return what is told of the step, and note in the window that it was."""
+    at_us = now.row_us or 0
+    zh, en = reasons(moment)
+    said = known and (now.over != window.over or at_us - window.said_us >= SAY_AGAIN_US)
+    before = window.level if known and now.level != window.level else None
+    if known:
+        window.row_us = at_us
+        window.said_us = at_us if said else window.said_us
+    if before is not None:
+        window.level, window.since_us = now.level, at_us
+    return Told(
+        window=window,
+        at_us=at_us,
+        level=says,
+        models=as_data(moment),
+        reason_zh=zh,
+        reason_en=en,
+        said=said,
+        before=before,
+        after=now.level,
+    )
+
+
+def _newest(window: Window, hour: int) -> int:
+    """Return the newest phenomenon time (us) in that hour."""
+    times = [0]
+    for series in window.series.values():
+        row = series.row_from(hour)
+        if row < series.size and series.hours[row] == hour:
+            times.append(int(series.newest_us[row]))
+    return max(times)
