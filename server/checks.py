@@ -1,0 +1,156 @@
+"""What `liupan doctor` looks at: each check is one look at one part, told as plain data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from domain.settings import Settings
+from server import ports, run_state
+from server.migrate import SCHEMA
+
+Facts = dict[str, Any]
+
+#: an event that has been due for longer (s) is overdue
+OVERDUE_S = 60
+
+#: of each list so many are shown
+SHOWN = 20
+
+
+def state_folder(settings: Settings) -> Facts:
+    """Return where the state is, and how much room is left there (bytes)."""
+    there = settings.state.exists()
+    room = shutil.disk_usage(settings.state).free if there else None
+    return {"path": str(settings.state), "exists": there, "free_bytes": room}
+
+
+def processes(settings: Settings) -> Facts:
+    """Return the processes that `liupan up` runs on the state folder: {name: {pid, alive}}."""
+    run = run_state.read(settings.state) or {}
+    return {name: {"pid": pid, "alive": _alive(pid)} for name, pid in run.get("pids", {}).items()}
+
+
+def broker(settings: Settings) -> Facts:
+    """Return whether the broker takes connections; `reachable` is None when no address is known."""
+    if not settings.mqtt_url:
+        return {"reachable": None}
+    url = settings.broker()
+    return {
+        "reachable": ports.accepts(url.hostname or "", url.port or 1883),
+        "address": url.netloc.split("@")[-1],
+    }
+
+
+def database(conn: Connection[Any]) -> Facts:
+    """Return version, kind, size (bytes), the migrations that are missing, the longest transaction (s)."""
+    names = {path.name for path in SCHEMA.glob("*.sql")}
+    facts = _row(
+        conn,
+        "SELECT current_setting('server_version') AS version,"
+        " pg_database_size(current_database()) AS size_bytes,"
+        " (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,"
+        " (SELECT coalesce(extract(epoch FROM max(now() - xact_start)), 0)::float FROM pg_stat_activity"
+        "  WHERE backend_xid IS NOT NULL) AS oldest_transaction_s,"
+        " to_regclass('migration') IS NOT NULL AS migrated",
+    )
+    done: set[str] = set()
+    if facts.pop("migrated"):
+        done = {name for (name,) in conn.execute("SELECT name FROM migration")}
+    other = "_native.sql" if facts["timescaledb"] else "_timescale.sql"
+    missing = sorted(name for name in names - done if not name.endswith(other))
+    return {"reachable": True, **facts, "schema": max(done, default=None), "missing_migrations": missing}
+
+
+def observations(conn: Connection[Any], now: datetime) -> Facts:
+    """Return oldest and newest phenomenon time, and how long the newest one was on its way (s)."""
+    return _row(
+        conn,
+        "SELECT min(o.oldest) AS oldest, max(o.newest) AS newest,"
+        " (array_agg(extract(epoch FROM o.received_at - o.newest)::float ORDER BY o.newest DESC))[1]"
+        " AS lag_s,"
+        " (SELECT count(*) FROM observation_revision) AS revisions,"
+        " (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM"
+        "   (SELECT reason, count(*) AS n FROM flag GROUP BY reason) f) AS flags"
+        " FROM datastream d CROSS JOIN LATERAL (SELECT n.phenomenon_time AS newest, n.received_at,"
+        "  (SELECT phenomenon_time FROM observation WHERE datastream = d.id ORDER BY phenomenon_time LIMIT 1)"
+        "  AS oldest FROM observation n WHERE n.datastream = d.id AND n.phenomenon_time <= %(now)s"
+        "  ORDER BY n.phenomenon_time DESC LIMIT 1) o",
+        now=now,
+    )
+
+
+def events(conn: Connection[Any], now: datetime) -> Facts:
+    """Return what waits by consumer, what fails and is tried again, and what is set aside."""
+    return {
+        "waiting": _rows(
+            conn,
+            "SELECT consumer, count(*) AS waiting, count(*) FILTER (WHERE overdue) AS overdue,"
+            " extract(epoch FROM max(%(now)s - created_at))::float AS oldest_s"
+            " FROM (SELECT *, not_before < %(now)s - %(overdue)s AS overdue FROM event"
+            "       WHERE done_at IS NULL AND set_aside_at IS NULL) e GROUP BY consumer ORDER BY consumer",
+            now=now,
+            overdue=timedelta(seconds=OVERDUE_S),
+        ),
+        "failing": _rows(
+            conn,
+            "SELECT id, consumer, kind, subject, failures, last_failure, not_before AS next_try FROM event"
+            " WHERE done_at IS NULL AND set_aside_at IS NULL AND failures > 0 ORDER BY id LIMIT %(shown)s",
+            shown=SHOWN,
+        ),
+        "set_aside_count": _row(conn, "SELECT count(*) AS n FROM event WHERE set_aside_at IS NOT NULL")["n"],
+        "set_aside": _rows(
+            conn,
+            "SELECT id, consumer, kind, subject, failures, last_failure, set_aside_at FROM event"
+            " WHERE set_aside_at IS NOT NULL ORDER BY set_aside_at LIMIT %(shown)s",
+            shown=SHOWN,
+        ),
+    }
+
+
+def quarantine(conn: Connection[Any]) -> list[Facts]:
+    """Return how many payloads are rejected and not replayed yet, by reason, the most frequent first."""
+    return _rows(
+        conn,
+        "SELECT reason, count(*) AS payloads, sum(times)::bigint AS times, max(last_at) AS last_at"
+        " FROM rejected WHERE replayed_at IS NULL GROUP BY reason ORDER BY payloads DESC, reason"
+        " LIMIT %(shown)s",
+        shown=SHOWN,
+    )
+
+
+def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
+    """Return the actual stations whose newest observation came before then, or that never sent any."""
+    return _rows(
+        conn,
+        "SELECT t.code, t.name, t.region, max(o.received_at) AS last FROM thing t"
+        " LEFT JOIN datastream d ON d.thing = t.id LEFT JOIN LATERAL (SELECT received_at FROM observation"
+        "  WHERE datastream = d.id ORDER BY phenomenon_time DESC LIMIT 1) o ON true"
+        " WHERE t.kind = 'station' AND t.mode = 'actual' GROUP BY t.id"
+        " HAVING coalesce(max(o.received_at), '-infinity') < %(before)s ORDER BY last NULLS FIRST, t.code",
+        before=before,
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, and alive
+    return True
+
+
+def _rows(conn: Connection[Any], query: str, **params: object) -> list[Facts]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, params).fetchall()
+
+
+def _row(conn: Connection[Any], query: str, **params: object) -> Facts:
+    return _rows(conn, query, **params)[0]

@@ -1,0 +1,145 @@
+"""What `liupan doctor` shows people: one table of facts, the lists behind them, and what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+#: key -> (Chinese, English)
+WORDS = {
+    "title": ("六盘体检", "Liupan: how it is"),
+    "database": ("数据库", "database"),
+    "timescaledb": ("TimescaleDB {}", "TimescaleDB {}"),
+    "native": ("原生分区", "native partitions"),
+    "schema": ("数据库结构", "schema"),
+    "size": ("数据量", "size"),
+    "observations": ("观测值", "observations"),
+    "lag": ("最新一条到达用时", "the newest took"),
+    "broker": ("消息代理", "broker"),
+    "reachable": ("可连接", "reachable"),
+    "unreachable": ("连不上", "not reachable"),
+    "unknown": ("未设置", "not set"),
+    "process": ("进程 {}", "process {}"),
+    "runs": ("运行中，进程号 {}", "runs, pid {}"),
+    "dead": ("没有运行", "does not run"),
+    "state": ("状态目录", "state folder"),
+    "free": ("剩余 {}", "{} left"),
+    "waiting": ("待处理事件", "events waiting"),
+    "oldest": ("最早的已等", "the oldest for"),
+    "none": ("无", "none"),
+    "flags": ("存疑标记", "flags"),
+    "revisions": ("修订值", "revisions"),
+    "failing": ("正在重试的事件", "events that fail and are tried again"),
+    "set_aside": ("已搁置的事件", "events set aside"),
+    "quarantine": ("被拒收的报文", "rejected payloads"),
+    "silent_stations": ("无数据的监测点", "silent stations"),
+    "never": ("从未", "never"),
+    "well": ("一切正常", "all is well"),
+    "todo": ("需要处理", "to be done"),
+}
+
+#: problem -> what is wrong and what to do, (Chinese, English)
+TODO = {
+    "database": ("数据库连不上：{reason}", "the database cannot be reached: {reason}"),
+    "schema": (
+        "数据库结构缺少 {missing}：运行 liupan migrate",
+        "the schema lacks {missing}: run liupan migrate",
+    ),
+    "transaction": (
+        "有事务已持续 {minutes} 分钟，实时推送在等它：查看 pg_stat_activity",
+        "a transaction has been open for {minutes} min, the live feed waits for it: see pg_stat_activity",
+    ),
+    "broker": ("消息代理 {address} 连不上", "the broker {address} cannot be reached"),
+    "process": ("进程 {name} 没有运行：查看 {log}", "process {name} does not run: see {log}"),
+    "room": ("状态目录只剩 {megabytes} MB", "only {megabytes} MB are left for the state folder"),
+    "overdue": (
+        "{consumer}：{overdue} 个事件逾期未处理，最早的已等 {oldest_s} 秒",
+        "{consumer}: {overdue} events are overdue, the oldest waits for {oldest_s} s",
+    ),
+    "set_aside": (
+        "{count} 个事件已搁置：排除原因后运行 liupan doctor --retry-set-aside [编号]",
+        "{count} events are set aside: remove the cause, then run liupan doctor --retry-set-aside [ID]",
+    ),
+}
+
+#: list -> columns shown of it
+LISTS = {
+    "failing": ("id", "consumer", "kind", "subject", "failures", "last_failure", "next_try"),
+    "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
+    "quarantine": ("payloads", "times", "last_at", "reason"),
+    "silent_stations": ("code", "name", "region", "last"),
+}
+
+
+def show(report: dict[str, Any], problems: Sequence[tuple[str, dict[str, Any]]], lang: str) -> None:
+    """Print the report and the problems in the language, zh or en."""
+    console, english = Console(), lang == "en"
+
+    def word(key: str, value: object = "") -> str:
+        return WORDS[key][english].format(value)
+
+    facts = Table(title=word("title"), title_justify="left", show_header=False)
+    for name, value in _facts(report, word):
+        facts.add_row(name, escape(value))
+    console.print(facts)
+    for name, columns in LISTS.items():
+        rows = report.get("events", {}).get(name) or report.get(name) or []
+        if rows:
+            table = Table(*columns, title=word(name), title_justify="left")
+            for row in rows:
+                table.add_row(*(escape(_cell(row[column], word("never"))) for column in columns))
+            console.print(table)
+    if not problems:
+        console.print(f"[green]✓ {word('well')}[/]")
+    for key, values in problems:
+        console.print(f"[red]✗ {word('todo')}:[/] {escape(TODO[key][english].format(**values))}")
+
+
+def _facts(report: dict[str, Any], word: Any) -> Iterator[tuple[str, str]]:
+    database, broker, state = report["database"], report["broker"], report["state"]
+    kind = word("timescaledb", database["timescaledb"]) if database["timescaledb"] else word("native")
+    yield word("database"), f"PostgreSQL {database['version']} · {kind}"
+    yield word("schema"), str(database["schema"])
+    yield word("size"), _bytes(database["size_bytes"])
+    if seen := report.get("observations"):
+        lag = "" if seen["lag_s"] is None else f" · {word('lag')} {_span(seen['lag_s'])}"
+        yield word("observations"), f"{_cell(seen['oldest'], '–')} … {_cell(seen['newest'], '–')}{lag}"
+        flags = ", ".join(f"{reason} {n}" for reason, n in sorted(seen["flags"].items()))
+        yield word("flags"), flags or word("none")
+        yield word("revisions"), str(seen["revisions"])
+    address = broker.get("address", "")
+    reach = {True: "reachable", False: "unreachable", None: "unknown"}[broker["reachable"]]
+    yield word("broker"), f"{address} {word(reach)}".strip()
+    for name, process in report["processes"].items():
+        yield word("process", name), word("runs", process["pid"]) if process["alive"] else word("dead")
+    free = "" if state["free_bytes"] is None else f" · {word('free', _bytes(state['free_bytes']))}"
+    yield word("state"), state["path"] + free
+    for row in report.get("events", {}).get("waiting", []):
+        age = f"{word('oldest')} {_span(row['oldest_s'])}"
+        yield f"{word('waiting')} · {row['consumer']}", f"{row['waiting']} · {age}"
+
+
+def _cell(value: object, missing: str) -> str:
+    if value is None:
+        return missing
+    return f"{value.astimezone():%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -1,0 +1,282 @@
+"""What the doctor sees, says and does, on a real database and broker."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from domain.flow import BACK_OFF_S, emit, handle
+from server import doctor, run_state
+from server.registry import register
+
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+STATION = {
+    "things": [
+        {"code": code, "kind": "station", "name": code, "region": "640402", "mode": mode,
+         "datastreams": [{"name": "rain"}]}
+        for code, mode in (("st-1", "actual"), ("st-2", "actual"), ("drill", "exercise"))
+    ]
+}  # fmt: skip
+
+
+@pytest.fixture
+def environment(
+    database_url: str, broker: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("LIUPAN_DATABASE_URL", database_url)
+    monkeypatch.setenv("LIUPAN_MQTT_URL", broker)
+    monkeypatch.setenv("LIUPAN_STATE", str(state))
+    monkeypatch.delenv("LIUPAN_LANG", raising=False)
+    return monkeypatch
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Connection[Any]]:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def ask(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Ask the doctor; return the exit code and the report."""
+
+    def examine(*argv: str) -> tuple[int, dict[str, Any]]:
+        code = doctor.main(["--json", *argv])
+        (line,) = capsys.readouterr().out.splitlines()
+        return code, json.loads(line)
+
+    return examine
+
+
+def told(report: dict[str, Any]) -> list[str]:
+    return [problem["problem"] for problem in report["problems"]]
+
+
+def test_all_is_well(ask: Ask, db: Connection[Any], state: Path, broker: str) -> None:
+    code, report = ask()
+    assert (code, report["healthy"], report["problems"]) == (0, True, [])
+    facts = report["database"]
+    row = db.execute("SELECT timescaledb, current_setting('server_version') FROM installation").fetchone()
+    assert (facts["timescaledb"] is not None, facts["version"]) == row
+    assert facts["schema"] == "0006_case.sql"
+    assert facts["size_bytes"] > 1_000_000
+    assert report["broker"] == {"reachable": True, "address": broker.removeprefix("mqtt://")}
+    assert report["state"]["path"] == str(state)
+    assert report["observations"] == {
+        "oldest": None, "newest": None, "lag_s": None, "revisions": 0, "flags": {}}  # fmt: skip
+
+
+def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connection[Any]) -> None:
+    register(db, STATION)
+    for month in ("2026-06-30Z", "2026-07-01Z", "2055-01-01Z"):
+        db.execute("SELECT ensure_observation_partition(%s)", (month,))
+    db.execute(
+        "INSERT INTO observation SELECT d.id, at::timestamptz, 1, at::timestamptz + late * interval '1 s'"
+        " FROM datastream d JOIN thing t ON t.id = d.thing,"
+        " (VALUES ('2026-06-30Z', 5), ('2026-07-01Z', 90), ('2055-01-01Z', 0)) v (at, late)"
+        " WHERE t.code = 'st-1'"
+    )
+    db.execute("INSERT INTO flag SELECT id, '2055-01-01Z', 'future', now() FROM datastream LIMIT 1")
+    db.execute("INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2, now() FROM datastream LIMIT 1")
+    assert ask()[1]["observations"] == {
+        "oldest": "2026-06-30T00:00:00+00:00", "newest": "2026-07-01T00:00:00+00:00", "lag_s": 90,
+        "revisions": 1, "flags": {"future": 1},
+    }  # fmt: skip
+
+
+def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
+    register(db, STATION)
+    db.execute("SELECT ensure_observation_partition(now())")
+    db.execute(
+        "INSERT INTO observation SELECT d.id, now(), 1, now() - interval '3 hours' FROM datastream d"
+        " JOIN thing t ON t.id = d.thing WHERE t.code = 'st-1'"
+    )
+    code, report = ask()
+    assert [(s["code"], s["last"]) for s in report["silent_stations"]] == [("st-2", None)]
+    assert code == 0, "in the field some station is always silent"
+    assert [s["code"] for s in ask("--silent-hours", "2")[1]["silent_stations"]] == ["st-2", "st-1"]
+
+
+def test_what_is_in_quarantine_by_reason(ask: Ask, db: Connection[Any]) -> None:
+    db.execute(
+        "INSERT INTO rejected (topic, payload, sha256, reason, times, first_at, last_at, replayed_at)"
+        " SELECT 't', '', n::text::bytea, reason, n, now(), now(), CASE WHEN n = 9 THEN now() END"
+        " FROM (VALUES (1, 'not JSON'), (2, 'unknown sender'), (3, 'unknown sender'), (9, 'x')) v (n, reason)"
+    )
+    assert [(q["reason"], q["payloads"], q["times"]) for q in ask()[1]["quarantine"]] == [
+        ("unknown sender", 2, 5), ("not JSON", 1, 1)]  # fmt: skip
+
+
+def fail(conn: Connection[Any], events: object) -> None:
+    raise ValueError("no such number: 七")
+
+
+def set_aside(db: Connection[Any], *subjects: str) -> None:
+    for subject in subjects:
+        emit(db, "reported", subject=subject)
+    for _ in BACK_OFF_S:
+        handle(db, "triage", fail)
+        db.execute("UPDATE event SET not_before = now() WHERE done_at IS NULL")
+
+
+def test_a_poison_event_is_seen_with_its_reason_and_can_be_tried_again(ask: Ask, db: Connection[Any]) -> None:
+    set_aside(db, "lead-1")
+    code, report = ask()
+    assert (code, told(report)) == (1, ["set_aside"])
+    (event,) = report["events"]["set_aside"]
+    assert (event["consumer"], event["kind"], event["subject"], event["failures"], event["last_failure"]) == (
+        "triage", "reported", "lead-1", 5, "ValueError: no such number: 七")  # fmt: skip
+    db.execute("LISTEN liupan_triage")
+    assert doctor.main(["--retry-set-aside", str(event["id"])]) == 0
+    assert [n.channel for n in db.notifies(timeout=10, stop_after=1)] == ["liupan_triage"]
+    handled: list[Any] = []
+    assert handle(db, "triage", lambda _, events: handled.extend(events)) == 1
+    assert (handled[0].subject, handled[0].failures) == ("lead-1", 0)
+
+
+def test_one_or_all_are_tried_again(
+    ask: Ask, db: Connection[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_aside(db, "a", "b", "c")
+    ids = [event["id"] for event in ask()[1]["events"]["set_aside"]]
+    assert ask("--retry-set-aside", str(ids[1])) == (0, {"put_back": 1})
+    assert [event["id"] for event in ask()[1]["events"]["set_aside"]] == [ids[0], ids[2]]
+    assert doctor.main(["--retry-set-aside"]) == 0
+    assert capsys.readouterr().out == "events put back / 放回的事件: 2\n"
+    assert ask()[1]["events"]["set_aside"] == []
+    assert doctor.main(["--retry-set-aside", str(ids[1])]) == 1
+    assert f"no event {ids[1]} is set aside" in capsys.readouterr().err
+
+
+def test_a_failing_event_is_shown_and_not_yet_a_problem(ask: Ask, db: Connection[Any]) -> None:
+    emit(db, "reported", subject="lead-1")
+    handle(db, "triage", fail)
+    code, report = ask()
+    assert code == 0
+    (event,) = report["events"]["failing"]
+    assert (event["failures"], event["last_failure"]) == (1, "ValueError: no such number: 七")
+    (waiting,) = report["events"]["waiting"]
+    assert (waiting["consumer"], waiting["waiting"], waiting["overdue"]) == ("triage", 1, 0)
+
+
+def test_an_overdue_event_is_a_problem(ask: Ask, db: Connection[Any]) -> None:
+    emit(db, "reported", subject="lead-1")
+    emit(db, "reported", subject="lead-2", delay_s=3600)
+    db.execute(
+        "UPDATE event SET created_at = now() - interval '2 min', not_before = not_before - interval '2 min'"
+    )
+    code, report = ask()
+    assert code == 1
+    (problem,) = report["problems"]
+    assert (problem["problem"], problem["consumer"], problem["waiting"], problem["overdue"]) == (
+        "overdue", "triage", 2, 1)  # fmt: skip
+    assert problem["oldest_s"] >= 120
+
+
+def test_a_schema_that_is_not_whole(ask: Ask, db: Connection[Any]) -> None:
+    db.execute("DELETE FROM migration WHERE name = '0006_case.sql'")
+    code, report = ask()
+    assert (code, report["problems"]) == (1, [{"problem": "schema", "missing": "0006_case.sql"}])
+    db.execute("DROP TABLE migration")
+    assert "0001_registry.sql" in ask()[1]["database"]["missing_migrations"]
+
+
+def test_a_transaction_that_holds_up_the_feed(
+    ask: Ask, db: Connection[Any], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "LONG_S", 0)
+    with psycopg.connect(database_url) as slow:
+        emit(slow, "moved", subject="x")
+        assert told(ask()[1]) == ["transaction"]
+
+
+def test_a_broker_that_is_away(ask: Ask, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LIUPAN_MQTT_URL", "mqtt://user:secret@127.0.0.1:1")
+    code, report = ask()
+    assert (code, report["problems"]) == (1, [{"problem": "broker", "address": "127.0.0.1:1"}])
+    assert "secret" not in json.dumps(report)
+
+
+def test_a_process_that_does_not_run(ask: Ask, state: Path) -> None:
+    pids = dict.fromkeys(("ingest", "warning", "server"), os.getpid())
+    with run_state.lock(state):
+        run_state.write(state, {"pids": pids, "database_url": "", "mqtt_url": ""})
+        code, report = ask()
+    assert code == 1
+    assert report["problems"] == [
+        {"problem": "process", "name": "enforcement", "log": f"{state}/log/enforcement.log"}]  # fmt: skip
+    assert report["processes"]["ingest"] == {"pid": os.getpid(), "alive": True}
+
+
+def test_little_room_is_a_problem(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ROOM", 10**18)
+    assert told(ask()[1]) == ["room"]
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"), [(None, "数据库连不上："), ("en", "the database cannot be reached: ")]
+)
+def test_without_a_database_it_says_so_in_one_line(
+    environment: pytest.MonkeyPatch,
+    ask: Ask,
+    capsys: pytest.CaptureFixture[str],
+    lang: str | None,
+    words: str,
+) -> None:
+    environment.setenv("LIUPAN_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    environment.setenv("LIUPAN_LANG", lang)
+    assert doctor.main([]) == 1
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert err.startswith(words)
+    code, report = ask()
+    assert (code, report["healthy"], told(report)) == (1, False, ["database"])
+
+
+def test_where_nothing_runs_it_says_so(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv("LIUPAN_DATABASE_URL")
+    assert doctor.main([]) == 1
+    assert "LIUPAN_DATABASE_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("zh", ["六盘体检", "已搁置的事件", "ValueError: no such", "2 个事件已搁置：排除原因后"]),
+        (
+            "en",
+            [
+                "Liupan: how it is",
+                "events set aside",
+                "ValueError: no such",
+                "2 events are set aside: remove",
+            ],
+        ),
+    ],
+)
+def test_people_read_it_in_their_language(
+    environment: pytest.MonkeyPatch,
+    db: Connection[Any],
+    capsys: pytest.CaptureFixture[str],
+    lang: str,
+    words: list[str],
+) -> None:
+    environment.setenv("LIUPAN_LANG", lang)
+    environment.setenv("COLUMNS", "200")
+    assert doctor.main([]) == 0
+    assert ("一切正常" if lang == "zh" else "all is well") in capsys.readouterr().out
+    set_aside(db, "a [bold]b", "c")
+    assert doctor.main([]) == 1
+    shown = capsys.readouterr().out
+    for word in [*words, "a [bold]b"]:
+        assert word in shown
