@@ -222,13 +222,13 @@ def test_little_room_is_a_problem(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("lang", "words"), [(None, "数据库连不上："), ("en", "the database cannot be reached: ")]
+    ("lang", "words"), [("", "数据库连不上："), ("en", "the database cannot be reached: ")]
 )
 def test_without_a_database_it_says_so_in_one_line(
     environment: pytest.MonkeyPatch,
     ask: Ask,
     capsys: pytest.CaptureFixture[str],
-    lang: str | None,
+    lang: str,
     words: str,
 ) -> None:
     environment.setenv("LIUPAN_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
