@@ -17,13 +17,14 @@ from domain.wire import encode
 from ingest import codecs
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
-from ingest.store import POISON, keep, make_partitions, refusal
+from ingest.store import POISON, keep, make_partitions, refused_because
 
 
 def main(argv: list[str]) -> int:
     """List or replay; exit code 1 when a payload to replay still cannot be stored, or is not there."""
     args = _arguments(argv)
     with psycopg.connect(Settings.from_env().database(), autocommit=True) as conn:
+        conn.execute("SET TIME ZONE 'UTC'")
         if args.command == "list":
             for row in listed(conn, args.device):
                 print(encode(row).decode() if args.json else _line(row))
@@ -74,7 +75,7 @@ def replay(conn: Connection[Any], registry: Registry, number: int) -> str:
             reason = keep(conn, registry, batch)[0].reason
             _note(conn, number, reason)
     except POISON as error:
-        reason = refusal(error)
+        reason = refused_because(error)
         _note(conn, number, reason)
     return reason
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import Connection
@@ -21,23 +21,31 @@ from ingest.registry import Sender
 from ingest.resolve import Contents
 
 
-def keep(conn: Connection[Any], batch: Sequence[Contents]) -> Iterator[tuple[int, str]]:
-    """Store in the open transaction what phones say; yield place in the batch and reason of each refusal."""
+class Refusal(NamedTuple):
+    """Why a report of the payload at this place of the batch is not stored; `whole`: nothing of it is."""
+
+    place: int
+    reason: str
+    whole: bool = True
+
+
+def keep(conn: Connection[Any], batch: Sequence[Contents]) -> Iterator[Refusal]:
+    """Store in the open transaction what phones say; yield what is refused."""
     _fixes(conn, batch)
     for index, contents in enumerate(batch):
         for patrol, sender in contents.patrols:
             if not _patrol(conn, patrol, sender):
-                yield index, _differs("patrol", patrol.id)
+                yield Refusal(index, _differs("patrol", patrol.id))
         for lead, sender in contents.leads:
             if not _lead(conn, lead, sender, contents.arrival.received_at):
-                yield index, _differs("lead", lead.id)
+                yield Refusal(index, _differs("lead", lead.id))
             else:
                 for evidence in lead.evidence:
                     if not _evidence(conn, lead.id, evidence):
-                        yield index, _differs("evidence", evidence.id)
+                        yield Refusal(index, _differs("evidence", evidence.id), whole=False)
         for answer, sender in contents.answers:
             if not _answer(conn, answer, sender, contents.arrival.received_at):
-                yield index, _differs("answer", answer.id)
+                yield Refusal(index, _differs("answer", answer.id))
 
 
 def _differs(what: str, key: UUID) -> str:

@@ -54,7 +54,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
         if len(batch) > 1:
             half = len(batch) // 2
             return save(conn, registry, batch[:half]) + save(conn, registry, batch[half:])
-        outcome = Outcome(kept=False, reason=refusal(error))
+        outcome = Outcome(kept=False, reason=refused_because(error))
         with conn.transaction():
             quarantine(conn, [(batch[0], outcome.reason)])
         return [outcome]
@@ -62,9 +62,9 @@ def save(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
 
 def keep(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
-    refused: defaultdict[int, list[str]] = defaultdict(list)
-    for index, reason in reports.keep(conn, batch):
-        refused[index].append(reason)
+    refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
+    for refusal in reports.keep(conn, batch):
+        refused[refusal.place].append(refusal)
     _observations(conn, registry, batch)
     _states(conn, batch)
     return [_outcome(contents, refused.get(index, [])) for index, contents in enumerate(batch)]
@@ -139,15 +139,15 @@ def _states(conn: Connection[Any], batch: Sequence[Contents]) -> None:
             )
 
 
-def refusal(error: Exception) -> str:
+def refused_because(error: Exception) -> str:
     """Return why the database refuses a payload, of an error out of POISON."""
     return reason_of([f"the database refuses it: {str(error).partition(chr(10))[0]}"])
 
 
-def _outcome(contents: Contents, refused: Sequence[str]) -> Outcome:
-    problems = [*contents.problems, *refused]
-    if not problems:
+def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
+    if not contents.problems and not refused:
         return ALL_KEPT
+    reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
     size = len(contents.observations) + len(contents.states) + said
-    return Outcome(kept=size > len(refused), reason=reason_of(problems))
+    return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

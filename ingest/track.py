@@ -31,6 +31,7 @@ def main(argv: list[str]) -> int:
     form.add_argument("--geojson", action="store_true", help="print a GeoJSON Feature (RFC 7946)")
     args = parser.parse_args(argv)
     with psycopg.connect(Settings.from_env().database(), autocommit=True) as conn:
+        conn.execute("SET TIME ZONE 'UTC'")
         fixes = read_track(conn, args.device, args.start, args.end)
     if not fixes:
         print(f"no fix of {args.device!r} is stored for this time", file=sys.stderr)
@@ -51,7 +52,8 @@ def read_track(
     """Return the device's fixes between two times (both included), in the order of their times."""
     rows = conn.execute(
         "SELECT at, lon, lat, altitude_m, accuracy_m, speed_m_s, course_deg FROM track_point"
-        " WHERE device = %s AND at >= coalesce(%s, '-infinity') AND at <= coalesce(%s, 'infinity')"
+        " WHERE device = %s AND at >= coalesce(%s::timestamptz, '-infinity')"
+        " AND at <= coalesce(%s::timestamptz, 'infinity')"
         " ORDER BY at, received_at",
         (device, start, end),
     )

@@ -48,7 +48,7 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
 
 def _frame(payload: bytes) -> tuple[bytes, int]:
     """Return the JSON in the payload and the size of the file behind it."""
-    if payload[:1] == b"{":
+    if payload.lstrip()[:1] == b"{":
         return payload, 0
     size = int.from_bytes(payload[1:3], "big")
     body, rest = payload[3 : 3 + size], payload[3 + size :]
@@ -68,7 +68,8 @@ def _refuse_others(message: Mapping[str, object], file_size: int) -> None:
     """Raise ValueError when the JSON is something else than devices with their sensors."""
     header = message.get("header")
     if isinstance(header, dict) and "bodies" in message:
-        raise ValueError(f"no decryptor for appId {fields.quoted(header.get('appId'))}")
+        name = fields.quoted(header.get("appId")).strip("'")
+        raise ValueError(f"no decryptor for appId {name}")
     if "ds_id" in message and "file_type" in message:
         name = fields.quoted(message["ds_id"])
         raise ValueError(f"{name}: a file of {file_size} bytes: files are not read yet")
