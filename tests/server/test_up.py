@@ -68,7 +68,7 @@ def read_run(env: dict[str, str]) -> dict[str, Any]:
 
 def wait_for_everything(env: dict[str, str]) -> dict[str, Any]:
     """Return run.json once everything runs again: what lost the database has died, too."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while set((run := read_run(env))["pids"]) != EVERYTHING or not all(map(alive, run["pids"].values())):
         assert time.monotonic() < until, f"not everything came back: {run}"
         time.sleep(0.1)
