@@ -100,7 +100,7 @@ def _is_news(window: Window, was: Kept | None, now: Kept, at_us: int, *, running
     again = at_us - window.row_us >= window.site.rule.report_minutes * 60_000_000
     if was is None:
         return bool(now.over) or now.row_us is not None
-    if running:
+    if running and at_us != now.row_us:
         return bool(now.over) and (again or now.over != was.over)
     return now.said != was.said and (bool(now.over) or now.row_us is not None)
 

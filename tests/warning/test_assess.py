@@ -1,0 +1,261 @@
+"""The assessing on a real database: what is stored and emitted, whatever the order, the batches and the failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from psycopg import Connection
+
+from domain.alert import Level
+from domain.flow import Handler, emit, handle
+from domain.thing import Observation, partition_of
+from domain.wire import pack
+from server.registry import register
+from warning import rules
+from warning.assess import assessor
+from warning.evaluate import Slot, history
+
+START = datetime(2026, 6, 1, tzinfo=UTC)
+RING = [[106.2, 35.9], [106.21, 35.9], [106.21, 35.91], [106.2, 35.91], [106.2, 35.9]]
+numbers = count(1)
+
+#: (station, datastream), hour after START, result
+Said = tuple[str, float, float]
+
+RULE = """
+name: quick
+version: 7
+source: made up for a test
+hazard_types: [landslide]
+memory_h: 1800
+calm_h: 6
+hold_h: 6
+models:
+  burst:
+    model: godt_2006_mean_intensity
+    inputs: [rainfall]
+    parameters: {window_h: 2, line_mm_per_h: 10.0}
+    levels:
+      blue: {at_least: {ratio: 0.5}}
+      yellow: {at_least: {ratio: 1.0}}
+      orange: {at_least: {ratio: 2.0}}
+  storm:
+    model: godt_2006_intensity_duration
+    inputs: [rainfall]
+  angle:
+    model: xu_2009
+    inputs: [displacement]
+    parameters: {uniform_mm_per_day: 1.0}
+    valid_h: 12
+    levels:
+      orange: {at_least: {angle_deg: 80}}
+      red: {at_least: {angle_deg: 85}, at_most: {span_h: 168}}
+confirm:
+  red: {signs: 2, at_least: orange}
+"""
+
+
+@dataclass
+class Feed:
+    """A site with stations, to which observations are told as ingest tells them."""
+
+    conn: Connection[Any]
+    assess: Handler
+    folder: str
+    code: str
+    site: int
+    streams: dict[str, int]
+    told: list[Said] = field(default_factory=list)
+
+    def store(self, said: Iterable[Said], received: datetime | None = None) -> None:
+        """Store observations and emit them, all in one event, as ingest does."""
+        rows = [
+            Observation(datastream=self.streams[stream], phenomenon_time=START + timedelta(hours=hour), result=x)
+            for stream, hour, x in said
+        ]
+        for month in {row.phenomenon_time.replace(day=1, hour=0, minute=0) for row in rows}:
+            self.conn.execute("SELECT ensure_observation_partition(%s)", (month,))
+        self.conn.cursor().executemany(
+            "INSERT INTO observation VALUES (%s, %s, %s, coalesce(%s, now() + interval '100 years'))",
+            [(row.datastream, row.phenomenon_time, row.result, received) for row in rows],
+        )
+        emit(self.conn, "observed", subject="", partition=partition_of(self.site), packed=pack(rows))
+
+    def tell(self, *said: Said) -> None:
+        """Store observations in one event, and have it handled."""
+        self.store(said)
+        self.work()
+
+    def work(self, limit: int = 50) -> None:
+        """Handle all that waits."""
+        while handle(self.conn, "assess", self.assess, limit=limit):
+            pass
+        failed = self.conn.execute("SELECT last_failure FROM event WHERE failures > 0").fetchall()
+        assert not failed
+
+    def restart(self) -> None:
+        """Go on with a process that remembers nothing."""
+        self.assess = assessor(self.folder)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return (hour after START, level, {model: ratio}) of each assessment at which something is crossed."""
+        return [
+            (round((at - START) / timedelta(hours=1), 3), level, {key: told["ratio"] for key, told in models.items()})
+            for at, level, models in self.conn.execute(
+                "SELECT at, level, models FROM assessment WHERE site = %s ORDER BY at", (self.site,)
+            )
+        ]
+
+    def level(self) -> tuple[int, float, float]:
+        """Return level, since and as_of (hours after START) as they stand in the table."""
+        row = self.conn.execute("SELECT level, since, as_of FROM level WHERE site = %s", (self.site,)).fetchone()
+        assert row
+        return row[0], *((at - START) / timedelta(hours=1) for at in row[1:])
+
+    def heard(self, kind: str) -> list[dict[str, Any]]:
+        """Return the bodies of the events of this kind, for one consumer."""
+        rows = self.conn.execute(
+            "SELECT body FROM event WHERE kind = %s AND subject = %s AND consumer = 'live' ORDER BY id", (kind, self.code)
+        )
+        return [body for (body,) in rows]
+
+
+@pytest.fixture
+def feed(conn: Connection[Any], tmp_path: Path) -> Callable[..., Feed]:
+    (tmp_path / "quick.yaml").write_text(RULE)
+
+    def make(rule: str = "quick", **streams: str) -> Feed:
+        """Register a site with a station for each datastream: name -> observed property."""
+        code = f"site-{next(numbers)}"
+        streams = streams or {"rain": "rainfall", "gnss": "displacement"}
+        named = {"region": "640402", "mode": "exercise"}
+        site = {"code": code, "name_zh": code, "name_en": code, "type": "landslide", "rule": rule, "lon": 106.2,
+                "lat": 35.9, "polygon": RING, **named}  # fmt: skip
+        things = [
+            {"code": f"{code}-{name}", "kind": "station", "name": name, "site": code, **named, "datastreams": [
+                {"name": "x", "observed_property": observed, "unit": "mm", "valid_max": 500}]}
+            for name, observed in streams.items()
+        ]  # fmt: skip
+        register(conn, {"sites": [site], "things": things})
+        row = conn.execute("SELECT id FROM hazard_site WHERE code = %s", (code,)).fetchone()
+        assert row
+        ids = {
+            name: conn.execute(
+                "SELECT d.id FROM datastream d JOIN thing t ON t.id = d.thing WHERE t.code = %s", (f"{code}-{name}",)
+            ).fetchone()
+            for name in streams
+        }
+        numbered = {name: found[0] for name, found in ids.items() if found}
+        return Feed(conn, assessor(str(tmp_path)), str(tmp_path), code, row[0], numbered)
+
+    return make
+
+
+def dry(hours: Iterable[int]) -> list[Said]:
+    return [("rain", hour, 0.0) for hour in hours]
+
+
+def test_a_burst_raises_at_once_and_a_calm_lowers(feed: Callable[..., Feed]) -> None:
+    site = feed(rain="rainfall")
+    site.tell(*dry(range(1, 5)))
+    assert site.level()[0] == 0 and site.rows() == [] and site.heard("levelled") == []
+    site.tell(("rain", 5, 25.0))
+    assert site.level() == (2, 5, 5)
+    assert site.rows()[-1] == (5.0, 2, {"burst": 1.25, "storm": pytest.approx(25 / 82.7278, abs=1e-6), "angle": None})
+    for hour in range(6, 14):
+        site.tell(("rain", hour, 0.0))
+    assert site.level() == (0, 12, 13)  # the mean over 2 h was crossed until 6, and six hours are calm
+    changes = [(e["from"], e["to"], e["at"]) for e in site.heard("levelled")]
+    assert changes == [("none", "yellow", "2026-06-01T05:00:00+00:00"), ("yellow", "none", "2026-06-01T12:00:00+00:00")]
+
+
+def random_record(random: Random) -> list[Said]:
+    """Return some days of rain in storms and pauses, and of displacement that speeds up, both with gaps."""
+    said: list[Said] = []
+    raining, moved = 0.0, 0.0
+    for hour in range(1, 24 * 6):
+        if random.random() < 0.15:
+            raining = random.choice([0.0, 0.0, 2.0, 8.0, 30.0])
+        if random.random() > 0.1:
+            said.append(("rain", hour, round(raining * random.random(), 1)))
+        moved += 0.04 if hour < 90 else random.choice([0.04, 0.6])
+        if random.random() > 0.2:
+            said.append(("gnss", hour, round(moved + random.gauss(0, 0.02), 2)))
+    return said
+
+
+def in_pieces(random: Random, said: Sequence[Said], shuffled: float) -> list[list[Said]]:
+    """Return the observations in random batches; that share of them comes late."""
+    kept = [one for one in said if random.random() >= shuffled]
+    late = [one for one in said if one not in kept]
+    random.shuffle(late)
+    for one in late:
+        kept.insert(random.randrange(len(kept) + 1), one)
+    pieces = []
+    while kept:
+        size = random.choice([1, 1, 2, 5, 40])
+        pieces.append(kept[:size])
+        kept = kept[size:]
+    return pieces
+
+
+def truth(site: Feed, said: Sequence[Said]) -> tuple[dict[int, tuple[int, dict[str, float | None]]], dict[int, int]]:
+    """Return by hour what the rule says of the whole record at once: crossed steps, and levels after each step."""
+    series = {}
+    for number, (name, kind) in enumerate((("gnss", "displacement"), ("rain", "rainfall"))):
+        mine = sorted((hour, x) for stream, hour, x in said if stream == name)
+        hours = np.array([int(START.timestamp() // 3600) + int(hour) - 1 for hour, _ in mine], np.int64)
+        series[Slot(kind, number)] = (hours, np.array([x for _, x in mine]))
+    rule = rules.load(site.folder)["quick"]
+    assessed, levels = history(rule, series)
+    first = int(START.timestamp() // 3600) - 1
+    crossed, stood = {}, {}
+    for step, hour in enumerate((assessed.steps - first).tolist()):
+        stood[hour] = int(levels[step][1])
+        if assessed.over[:, step].any():
+            told = {use.key: None if np.isnan(x) else x for use, x in zip(rule.uses, assessed.ratio[:, step], strict=True)}
+            crossed[hour] = (int(assessed.level[step]), told)
+    return crossed, stood
+
+
+def changes_of(stood: dict[int, int]) -> list[int]:
+    """Return the hours of those steps after which the level is another one than before."""
+    before = dict(zip(list(stood)[1:], stood.values(), strict=False))
+    return [hour for hour, level in stood.items() if level != before.get(hour, 0)]
+
+
+@pytest.mark.parametrize("shuffled", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_any_order_any_batches_and_restarts_give_what_history_says(
+    feed: Callable[..., Feed], seed: int, shuffled: float
+) -> None:
+    random = Random(f"{seed} {shuffled}")
+    site, said = feed(), random_record(random)
+    crossed, stood = truth(site, said)
+    assert crossed
+    for piece in in_pieces(random, said, shuffled):
+        site.store(piece)
+        if random.random() < 0.7:
+            site.work(limit=random.choice([1, 3, 50]))
+        if random.random() < 0.05:
+            site.restart()
+    site.work()
+    rows = {int(hour): (level, ratios) for hour, level, ratios in site.rows()}
+    assert {hour: row for hour, row in rows.items() if hour in crossed} == crossed
+    last = max(stood)
+    level, _, as_of = site.level()
+    assert (level, as_of) == (stood[last], last)
+    assert [e["to"] for e in site.heard("levelled")][-1:] == ([Level(stood[last]).word] if site.heard("levelled") else [])
+    if not shuffled:
+        heard = [(e["at"], e["to"]) for e in site.heard("levelled")]
+        expected = [Level(stood[hour]).word for hour in changes_of(stood)]
+        assert [to for _, to in heard] == expected
+        assert sorted(rows) == sorted(set(crossed) | set(changes_of(stood)))
