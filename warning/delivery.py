@@ -56,6 +56,7 @@ def deliverer(client: Client, channels: Mapping[str, Send]) -> Handler:
                     "channel": delivery.channel,
                     "address": delivery.address,
                     "alert": delivery.notice.identifier,
+                    "mode": delivery.notice.mode,
                 }
                 emit(conn, "delivered", subject=str(delivery.id), region=delivery.region, body=body)
 

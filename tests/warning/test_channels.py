@@ -107,7 +107,9 @@ def test_a_phone_is_told_everything_it_shows(
     assert heard["site"]["code"] == "yz-1" and heard["site"]["polygon"][0] == [106.1, 36.0]
     assert heard["threatened"] == 45 and heard["expires"] > heard["sent"]
     delivered = conn.execute("SELECT subject, body FROM event WHERE kind = 'delivered'").fetchall()
-    assert delivered == [(row[0], {"channel": "mqtt", "address": device, "alert": row[2]})]
+    assert delivered == [
+        (row[0], {"channel": "mqtt", "address": device, "alert": row[2], "mode": "exercise"})
+    ]
 
 
 def test_recipients_are_those_whose_prefix_begins_the_region_once_each(

@@ -229,7 +229,9 @@ def test_answers_move_the_dispatch_to_its_end(conn: Connection[Any], ordered: UU
     moves = conn.execute("SELECT state FROM dispatch_move ORDER BY at").fetchall()
     states = ["proposed", "ordered", "accepted", "en_route", "on_scene", "done"]
     assert sorted(state for (state,) in moves) == sorted(states)
-    assert [body["state"] for body in bodies(conn, "moved")] == states[2:]
+    assert [(body["state"], body["mode"]) for body in bodies(conn, "moved")] == [
+        (state, "exercise") for state in states[2:]
+    ]
     assert only(conn, "SELECT closed_at FROM incident") is None  # the warning stands
 
 

@@ -201,5 +201,5 @@ def _tell(conn: Connection[Any], order: Order, state: DispatchState, at: datetim
                 "distance_m": round(order.distance_m), "mode": order.mode}  # fmt: skip
         emit(conn, "dispatched", subject=str(order.id), region=order.region, body=body)
     else:
-        body = {"unit": order.unit, "state": state, "at": at}
+        body = {"unit": order.unit, "state": state, "at": at, "mode": order.mode}
         emit(conn, "moved", subject=str(order.id), region=order.region, body=body)
