@@ -21,12 +21,14 @@ POINTS = 100
 
 
 def decoded(message: Message) -> Decoded:
-    """Return what the codec of its topic reads in the message; nothing where there is none or it refuses."""
+    """Return what the codec of its topic reads in the message; only the problem where it can read nothing."""
     codec = codec_of(message.topic)
     try:
-        return codec.decode(message.topic, message.payload, datetime.now(UTC)) if codec else Decoded()
-    except ValueError:
-        return Decoded()
+        if codec is None:
+            raise ValueError(f"no codec reads the topic {message.topic}")
+        return codec.decode(message.topic, message.payload, datetime.now(UTC))
+    except ValueError as error:
+        return Decoded(problems=(str(error),))
 
 
 def dp(file: Path) -> Source:

@@ -30,7 +30,7 @@ log = logging.getLogger("replay")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Replay one source; return 1 when something of it was not stored, or events still wait."""
+    """Replay one source; return 1 when something was not stored or was refused, or events still wait."""
     args = _parser().parse_args(argv)
     log_to_stderr("replay")
     try:
@@ -59,10 +59,12 @@ def _replay(source: Source, settings: Settings, args: argparse.Namespace) -> int
     play(line, [_paced(source, began, args.speed)], lambda *_: iter(()))
     line.close()
     with psycopg.connect(settings.database_url, autocommit=True) as conn:
-        results, fixes, waiting = settle.wait(conn, goal, began)
+        found = settle.wait(conn, goal, began)
         report: list[tuple[str, dict[str, object]]] = [
-            ("replayed", {"messages": line.said, "results": len(goal.results), "results_stored": results,
-                          "fixes": len(goal.fixes), "fixes_stored": fixes, "events_waiting": waiting}),
+            ("replayed", {"messages": line.said,
+                          "results": len(goal.results), "results_stored": found.results,
+                          "fixes": len(goal.fixes), "fixes_stored": found.fixes,
+                          "rejected": found.refused, "events_waiting": found.waiting}),
             *(("exceeded", row) for row in settle.exceedances(conn, source)),
             *(("alerts", row) for row in settle.alerts(conn, source)),
             *(("rejected", row) for row in settle.refusals(conn, source, began)),
@@ -71,14 +73,14 @@ def _replay(source: Source, settings: Settings, args: argparse.Namespace) -> int
             report.append(("track", settle.track(conn, source)))
     for kind, row in report:
         print(encode({"kind": kind, **row}).decode() if args.json else _line(kind, row))
-    return 0 if (results, fixes, waiting) == (len(goal.results), len(goal.fixes), 0) else 1
+    return 0 if found == goal.found and not goal.refused else 1
 
 
 def _paced(source: Source, began: datetime, speed: float) -> Script:
     """Yield the messages with the moment of the clock at which each is due; an infinite speed is at once."""
     first = source.messages[0].at if source.messages else began
     for message in source.messages:
-        yield replace(message, at=began + (message.at - first) / speed)
+        yield replace(message, at=began + (message.at - first) * (1 / speed))
 
 
 def _line(kind: str, row: dict[str, object]) -> str:

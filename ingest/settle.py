@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from psycopg import Connection
@@ -21,11 +22,30 @@ PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """How many results, fixes and refused payloads of a source are there, and how many events wait."""
+
+    results: int
+    fixes: int
+    refused: int
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """The keys under which everything of a source must be found; a time is None where receipt makes it."""
+    """The keys under which everything of a source must be found; a time is None where receipt makes it.
+
+    `refused` are topic and SHA-256 of the payloads that no codec reads whole.
+    """
 
     results: frozenset[tuple[str, str, datetime | None]]
     fixes: frozenset[tuple[str, datetime, float, float]]
+    refused: frozenset[tuple[str, bytes]]
+
+    @property
+    def found(self) -> Found:
+        """What is found when all is well."""
+        return Found(results=len(self.results), fixes=len(self.fixes), refused=len(self.refused))
 
 
 def expected(source: Source) -> Expected:
@@ -43,30 +63,39 @@ def expected(source: Source) -> Expected:
             for content in contents
             for fix in content.fixes
         ),
+        refused=frozenset(
+            (message.topic, sha256(message.payload).digest())
+            for message, content in zip(source.messages, contents, strict=True)
+            if content.problems
+        ),
     )
 
 
-def wait(conn: Connection[Any], goal: Expected, began: datetime) -> tuple[int, int, int]:
-    """Wait until all is stored and no event waits, or nothing moves; return (results, fixes, events).
+def wait(conn: Connection[Any], goal: Expected, began: datetime) -> Found:
+    """Wait until all is stored and no event waits, or nothing moves; return what is found then.
 
     `began` is when the replay began, for results that are stamped with their receipt.
     """
-    told, since = (-1, -1, -1), time.monotonic()
-    while time.monotonic() - since < PATIENCE_S:
-        now = (_results(conn, goal, began), _fixes(conn, goal), _waiting(conn))
-        if now == (len(goal.results), len(goal.fixes), 0):
-            return now
-        if now != told:
-            told, since = now, time.monotonic()
+    told, since = None, time.monotonic()
+    while True:
+        found = Found(
+            results=_results(conn, goal, began),
+            fixes=_fixes(conn, goal),
+            refused=_refused(conn, goal),
+            waiting=_waiting(conn),
+        )
+        if found != told:
+            told, since = found, time.monotonic()
+        if found == goal.found or time.monotonic() - since > PATIENCE_S:
+            return found
         time.sleep(0.2)
-    return told
 
 
 def exceedances(conn: Connection[Any], source: Source) -> Iterator[dict[str, Any]]:
-    """Yield for each site and model how many steps were assessed, and at how many the line was reached."""
+    """Yield for each site and model how many steps were assessed, and at how many it lay above its line."""
     yield from _dicts(conn).execute(
         "SELECT s.code AS site, m.key AS model, count(*) AS steps,"
-        " count(*) FILTER (WHERE (m.value ->> 'ratio')::float8 >= 1) AS exceeded"
+        " count(*) FILTER (WHERE (m.value ->> 'ratio')::float8 > 1) AS exceeded"
         " FROM hazard_site s JOIN assessment a ON a.site = s.id CROSS JOIN jsonb_each(a.models) m"
         " WHERE s.code = ANY(%s) GROUP BY s.code, m.key ORDER BY s.code, m.key",
         (_sites(source),),
@@ -136,6 +165,16 @@ def _fixes(conn: Connection[Any], goal: Expected) -> int:
             "SELECT count(*) FROM unnest(%s::text[], %s::timestamptz[], %s::float8[], %s::float8[])"
             " AS k (device, at, lon, lat) JOIN track_point USING (device, at, lon, lat)",
             _columns(goal.fixes, 4),
+        ).fetchone()
+    )
+
+
+def _refused(conn: Connection[Any], goal: Expected) -> int:
+    return _count(
+        conn.execute(
+            "SELECT count(*) FROM unnest(%s::text[], %s::bytea[]) AS k (topic, sha256)"
+            " JOIN rejected USING (topic, sha256)",
+            _columns(goal.refused, 2),
         ).fetchone()
     )
 

@@ -19,8 +19,9 @@ from ingest.scenario import MODE, Scenario
 
 log = logging.getLogger("simulate")
 
-#: teams drive this share of the storm's speed, so that a drive of 20 min fits into an exercise of minutes
-DRIVE_SHARE = 0.05
+#: teams drive this share of the storm's speed, so that 20 min fit into an exercise of minutes, and at most so
+#: many times faster than life: else a second's way is longer than the 2 km that interrupt a track
+DRIVE_SHARE, DRIVE_MOST = 0.05, 120.0
 #: the exercise ends when nothing was said or heard for this long, s
 LINGER_S = 5.0
 
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(scenario: Scenario, pace: Tempo, as_json: bool) -> int:
-    crew = phones.Crew(scenario.random("crew"), lapse=max(1.0, pace.speed * DRIVE_SHARE))
+    crew = phones.Crew(scenario.random("crew"), lapse=min(DRIVE_MOST, max(1.0, pace.speed * DRIVE_SHARE)))
     line = connect(Settings.from_env().broker(), f"liupan-simulate-{scenario.seed}", crew.topics())
     awaited = set[str]()
 

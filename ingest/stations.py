@@ -42,6 +42,7 @@ def measured(scenario: Scenario, place: Place) -> Iterator[tuple[datetime, Resul
     azimuth, total = math.radians(place.slope.azimuth_deg), 0.0
     for hour, rain in zip(steps(scenario), rain_mm(scenario, place), strict=True):
         total += rain
+        blur = 1.0 if hour > 0 else 6**-0.5
         at = scenario.start + timedelta(seconds=round(hour * 3600))
         results = {"L3_YL_1/value": rain, "L3_YL_1/totalValue": round(total, 1)}
         try:
@@ -51,8 +52,10 @@ def measured(scenario: Scenario, place: Place) -> Iterator[tuple[datetime, Resul
             continue
         shares = (math.cos(azimuth), math.sin(azimuth), -0.4)
         for axis, share in zip("XYZ", shares, strict=True):
-            results[f"L1_GP_1/gpsTotal{axis}"] = round(moved * share + random.gauss(0, GNSS_SIGMA_MM), 2)
-        crack = moved * CRACK_SHARE + random.gauss(0, CRACK_SIGMA_MM)
+            results[f"L1_GP_1/gpsTotal{axis}"] = round(
+                moved * share + random.gauss(0, blur * GNSS_SIGMA_MM), 2
+            )
+        crack = moved * CRACK_SHARE + random.gauss(0, blur * CRACK_SIGMA_MM)
         yield at, results | {"L1_LF_1": round(max(0.0, crack), 2)}
 
 

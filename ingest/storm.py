@@ -25,8 +25,8 @@ PEAK_MM_H = 7.0
 #: a tipping bucket counts in steps of this depth, mm
 BUCKET_MM = 0.2
 
-#: standard deviation of one GNSS coordinate and of a crack gauge, mm
-GNSS_SIGMA_MM = 0.8
+#: standard deviation of one GNSS coordinate and of a crack gauge, mm; the past is told in means of six
+GNSS_SIGMA_MM = 0.5
 CRACK_SIGMA_MM = 0.05
 #: a crack opens by this share of the displacement
 CRACK_SHARE = 0.4

@@ -48,7 +48,9 @@ def main(argv: Sequence[str]) -> int:
     interrupt_on_signals()
     view: View | None = None
     try:
-        with running(settings, lambda line: console.print(line, style="dim", highlight=False)) as stack:
+        with running(
+            settings, lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True)
+        ) as stack:
             lang = "en" if settings.lang == "en" else "zh"
             view = View(lang=lang, url=http_url(stack.settings), state=settings.state, pids=stack.pids)
             _exercise(stack, view, console, until)

@@ -35,6 +35,12 @@ def _rejected(event: Row, body: Row) -> tuple[str, str]:
     return f"隔离 {event['subject']}:{body['reason']}", f"rejected on {event['subject']}: {body['reason']}"
 
 
+def _patrolled(event: Row, body: Row) -> tuple[str, str]:
+    ended = bool(body["ended_at"])
+    return (f"巡查{'结束' if ended else '开始'} {body['device']}",
+            f"patrol of {body['device']} {'ended' if ended else 'began'}")  # fmt: skip
+
+
 #: kinds that are told, and how; the others come too often
 LINES: Mapping[str, Say] = {
     "levelled": _levelled,
@@ -45,7 +51,7 @@ LINES: Mapping[str, Say] = {
     "opened": lambda e, b: (f"应急事件开启 {b['site']}", f"incident opened at {b['site']}"),
     "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
     "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),
-    "patrolled": lambda e, b: (f"巡查 {e['subject']}", f"patrol {e['subject']}"),
+    "patrolled": _patrolled,
     "reported": lambda e, b: (f"线索 {b['kind']} 来自 {b['device']}", f"lead {b['kind']} from {b['device']}"),
     "cased": lambda e, b: (f"立案 {b['number']}:{b['step']}", f"case {b['number']}: {b['step']}"),
 }
