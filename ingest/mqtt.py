@@ -58,7 +58,8 @@ class Inbox:
     def on_disconnect(self, *_: object) -> None:
         """Count connections: after a lost one the broker sends again what it has no acknowledgement of."""
         self.connection += 1
-        log.warning("lost the broker")
+        if not self.closed.is_set():
+            log.warning("lost the broker")
 
 
 def connect(broker: SplitResult, client_id: str, inbox: Inbox) -> Client:
@@ -93,14 +94,14 @@ def _subscribe(
     if code.is_failure:
         log.error("the broker refuses the connection: %s", code)
         return
+    log.info("connected to the broker, %s", "session goes on" if flags.session_present else "new session")
     client.subscribe([(topic, 1) for topic in _topics()])
-    session = "session goes on" if flags.session_present else "new session"
-    log.info("connected to the broker, %s; topics: %s", session, ", ".join(_topics()))
 
 
 def _check_subscribed(
     _: Client, __: object, ___: int, codes: list[ReasonCode], ____: Properties | None
 ) -> None:
-    for topic, code in zip(_topics(), codes, strict=True):
-        if code.is_failure:
-            log.error("the broker refuses the subscription to %s: %s", topic, code)
+    refused = [topic for topic, code in zip(_topics(), codes, strict=True) if code.is_failure]
+    if refused:
+        log.error("the broker refuses the subscription to %s", ", ".join(refused))
+    log.info("listening to %s", ", ".join(topic for topic in _topics() if topic not in refused))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import Connection
 
@@ -68,6 +69,14 @@ def enrolled(conn: Connection[Any]) -> Connection[Any]:
     """The connection that is undone afterwards, with everything of REGISTRY registered."""
     register(conn, REGISTRY)
     return conn
+
+
+@pytest.fixture
+def registered_url(database_url: str) -> str:
+    """The address of a database of its own with everything of REGISTRY registered."""
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        register(conn, REGISTRY)
+    return database_url
 
 
 @pytest.fixture

@@ -100,8 +100,9 @@ def test_a_topic_that_no_codec_reads_is_said() -> None:
 
 WORDS = """
     id datastream phenomenon_time result unit observations points at lon lat kind inspector started_at
-    ended_at seen_at note evidence sha256 size captured_at subject state _type tst acc vel cog alt header bodies ds_id
-    file_type L1_LF_1 L1_GP_1 S1_ZT_1 gpsInitial sensor_state dev-1 2026-08-01T00:00:00Z 2026-99-01
+    ended_at seen_at note evidence sha256 size captured_at subject state _type tst acc vel cog alt header
+    bodies ds_id file_type
+    L1_LF_1 L1_GP_1 S1_ZT_1 gpsInitial sensor_state dev-1 2026-08-01T00:00:00Z 2026-99-01
 """
 NAMES = st.sampled_from(WORDS.split()) | st.text(max_size=5)
 ODD = [

@@ -1,0 +1,151 @@
+"""Collecting by rows and time, holding back when the database is slow, acknowledging what is stored."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from domain.settings import Settings
+from domain.wire import up_topic
+from ingest import batch, mqtt
+from ingest.mqtt import Inbox, Incoming
+from ingest.resolve import Arrival
+
+AT = datetime(2026, 8, 12, 2, 50, tzinfo=UTC)
+
+
+def observations(first: int, many: int = 1) -> bytes:
+    times = [(AT + timedelta(seconds=n)).isoformat() for n in range(first, first + many)]
+    body = [{"datastream": "rain", "phenomenon_time": at, "result": 1} for at in times]
+    return json.dumps({"observations": body}).encode()
+
+
+def incoming(number: int, many: int = 1, connection: int = 0) -> Incoming:
+    return Incoming(up_topic("st-a", "observation"), observations(number, many), AT, number, 1, connection)
+
+
+def filled(*messages: Incoming) -> Inbox:
+    inbox = Inbox()
+    for message in messages:
+        inbox.messages.put(message)
+    return inbox
+
+
+def mids(collected: list[tuple[Incoming, Arrival]]) -> list[int]:
+    return [message.mid for message, _ in collected]
+
+
+def test_a_batch_ends_with_what_is_there() -> None:
+    inbox = filled(*(incoming(n) for n in range(5)))
+    assert mids(batch.collect(inbox, 1000, 0)) == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_ends_with_its_rows_and_the_rest_waits() -> None:
+    inbox = filled(incoming(0, 30), incoming(1, 30), incoming(2, 30), incoming(3))
+    assert mids(batch.collect(inbox, 50, 0)) == [0, 1]
+    assert mids(batch.collect(inbox, 50, 0)) == [2, 3]
+    assert inbox.messages.empty()
+
+
+def test_payloads_without_rows_count_too() -> None:
+    garbage = [Incoming("$dp", b"?", AT, n, 1, 0) for n in range(9)]
+    assert len(batch.collect(filled(*garbage), 5, 0)) == 5
+
+
+def test_what_comes_within_the_time_is_in_the_batch() -> None:
+    inbox = filled(incoming(0))
+    timer = threading.Timer(0.05, inbox.messages.put, [incoming(1)])
+    timer.start()
+    assert mids(batch.collect(inbox, 1000, 0.5)) == [0, 1]
+    timer.join()
+
+
+def test_an_idle_inbox_gives_an_empty_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "IDLE_S", 0.01)
+    assert batch.collect(Inbox(), 1000, 0) == []
+
+
+def test_only_messages_of_this_connection_are_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a reconnection the broker may have given the number of an old message to another one."""
+    acknowledged: list[tuple[int, int]] = []
+    client, inbox = Client(CallbackAPIVersion.VERSION2), Inbox()
+    monkeypatch.setattr(client, "ack", lambda mid, qos: acknowledged.append((mid, qos)))
+    inbox.on_disconnect()
+    batch.acknowledge(client, inbox, [incoming(1, connection=0), incoming(2, connection=1)])
+    assert acknowledged == [(2, 1)]
+
+
+@pytest.fixture
+def publisher(broker: str) -> Iterator[Client]:
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.connect(str(urlsplit(broker).hostname), int(urlsplit(broker).port or 1883))
+    client.loop_start()
+    yield client
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
+    registered_url: str, broker: str, publisher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "WAITING", 20)
+    settings = Settings(state=Path(), mqtt_url=broker, batch_rows=10)
+    inbox, stop, subscribed = Inbox(), threading.Event(), threading.Event()
+    monkeypatch.setattr(mqtt, "_check_subscribed", lambda *_: subscribed.set())
+    with psycopg.connect(registered_url, autocommit=True) as conn, psycopg.connect(registered_url) as other:
+        client = mqtt.connect(settings.broker(), f"ingest-{uuid4().hex[:8]}", inbox)
+        run = threading.Thread(target=batch.run, args=(conn, client, inbox, settings, stop))
+        other.execute("LOCK TABLE observation IN ACCESS EXCLUSIVE MODE")
+        run.start()
+        assert subscribed.wait(30)
+        for info in [
+            publisher.publish(up_topic("st-a", "observation"), observations(n), 1) for n in range(300)
+        ]:
+            info.wait_for_publish(30)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            assert inbox.messages.qsize() <= 20, "more is read than may wait"
+            time.sleep(0.01)
+        assert inbox.messages.qsize() == 20
+        other.rollback()
+        end = time.monotonic() + 30
+        while conn_count(registered_url) < 300 and time.monotonic() < end:
+            time.sleep(0.05)
+        stop.set()
+        run.join(30)
+        inbox.closed.set()
+        client.disconnect()
+        client.loop_stop()
+    assert conn_count(registered_url) == 300
+
+
+def conn_count(url: str) -> int:
+    with psycopg.connect(url) as conn:
+        row = conn.execute("SELECT count(*) FROM observation").fetchone()
+        return int(row[0]) if row else 0
+
+
+def test_a_full_inbox_lets_go_when_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "WAITING", 0)
+    inbox = Inbox()
+    message = MQTTMessage(1, b"$dp")
+    reading = threading.Thread(
+        target=inbox.on_message, args=(Client(CallbackAPIVersion.VERSION2), None, message)
+    )
+    reading.start()
+    reading.join(0.05)
+    assert reading.is_alive()
+    inbox.closed.set()
+    reading.join(10)
+    assert not reading.is_alive()
