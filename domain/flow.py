@@ -36,6 +36,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "delivered": ("live",),
     "opened": ("live",),  # warning: an incident was opened
     "dispatched": ("order", "live"),  # warning: a team has an order; it must reach its phone
+    "unanswered": ("order",),  # warning: a team has not answered its order yet
     "moved": ("live",),  # warning: a dispatch went on to its next state
     "closed": ("live",),  # warning: an incident was closed
     "tracked": ("live",),  # ingest: new fixes of a device

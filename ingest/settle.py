@@ -180,13 +180,7 @@ def _refused(conn: Connection[Any], goal: Expected) -> int:
 
 
 def _waiting(conn: Connection[Any]) -> int:
-    """Return how many events wait now or for another try; those that are planned for later are no backlog."""
-    return _count(
-        conn.execute(
-            "SELECT count(*) FROM event WHERE done_at IS NULL AND set_aside_at IS NULL"
-            " AND (not_before <= now() OR failures > 0)"
-        ).fetchone()
-    )
+    return _count(conn.execute("SELECT count(*) FROM waiting_event").fetchone())
 
 
 def _columns(rows: frozenset[Any], width: int) -> list[list[Any]]:

@@ -102,16 +102,15 @@ def _under_load(run: Run, client: Client) -> dict[str, object]:
     env = {**os.environ, "LIUPAN_MQTT_URL": run.stack.settings.mqtt_url}
     with subprocess.Popen(speaker, env=env, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own
         time.sleep(min(WARM_S, run.seconds / 2))
-        since, at, cpu = datetime.now(UTC), time.monotonic(), _cpu_s(run.stack)
+        pids = {**run.stack.pids(), "background": child.pid, "bench": os.getpid()}
+        since, at, cpu = datetime.now(UTC), time.monotonic(), _cpu_s(pids)
         for number, site in enumerate(run.sites):
             time.sleep(max(0.0, at + number * EVERY_S - time.monotonic()))
             topic, payload = bench_load.probe(site, datetime.now(UTC))
             run.said[site] = time.monotonic()
             client.publish(topic, payload, qos=1)
         until, spent_s = datetime.now(UTC), time.monotonic() - at
-        busy = {
-            name: round((s - cpu[name]) / spent_s, 2) for name, s in _cpu_s(run.stack).items() if name in cpu
-        }
+        busy = {name: round((used - cpu[name]) / spent_s, 2) for name, used in _cpu_s(pids).items()}
         rss_mb = sum(_rss_mb(pid) for name, pid in run.stack.pids().items() if name not in SERVERS)
         child.wait()
     with suppress(RuntimeError):
@@ -160,7 +159,7 @@ def _tell_past(run: Run, client: Client) -> None:
         client.publish(topic, payload, qos=1)
     conn, goal = run.conn, len(codes) * bench_load.PAST_H
     _until(lambda: _one(conn, "SELECT count(*) FROM observation") >= goal, "the past is not stored", 60)
-    waiting = "SELECT count(*) FROM event WHERE done_at IS NULL AND set_aside_at IS NULL"
+    waiting = "SELECT count(*) FROM waiting_event"
     _until(lambda: _one(conn, waiting) == 0, "the past is not assessed", 60)
 
 
@@ -202,14 +201,15 @@ def _rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _cpu_s(stack: Stack) -> dict[str, float]:
-    """Return the processor time that each process has used, in s; for the database only its first process."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    return {
-        name: sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / ticks
-        for name, pid in stack.pids().items()
-        if name != "postgres"
-    }
+def _cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
+    """Return the processor time in s that each process and its children have used; who has ended is left out."""
+    names, spent = {pid: name for name, pid in pids.items()}, dict.fromkeys(pids, 0.0)
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (folder / "stat").read_text().rpartition(")")[2].split()
+            if name := names.get(int(folder.name)) or names.get(int(told[1])):
+                spent[name] += (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
+    return spent
 
 
 def _told(figures: Mapping[str, object]) -> str:

@@ -91,16 +91,16 @@ def events(conn: Connection[Any], now: datetime) -> Facts:
         "waiting": _rows(
             conn,
             "SELECT consumer, count(*) AS waiting, count(*) FILTER (WHERE overdue) AS overdue,"
-            " extract(epoch FROM max(%(now)s - created_at))::float AS oldest_s"
-            " FROM (SELECT *, not_before < %(now)s - %(overdue)s AS overdue FROM event"
-            "       WHERE done_at IS NULL AND set_aside_at IS NULL) e GROUP BY consumer ORDER BY consumer",
+            " extract(epoch FROM max(%(now)s - not_before))::float AS oldest_s"
+            " FROM (SELECT *, not_before < %(now)s - %(overdue)s AS overdue FROM waiting_event) e"
+            " GROUP BY consumer ORDER BY consumer",
             now=now,
             overdue=timedelta(seconds=OVERDUE_S),
         ),
         "failing": _rows(
             conn,
-            "SELECT id, consumer, kind, subject, failures, last_failure, not_before AS next_try FROM event"
-            " WHERE done_at IS NULL AND set_aside_at IS NULL AND failures > 0 ORDER BY id LIMIT %(shown)s",
+            "SELECT id, consumer, kind, subject, failures, last_failure, not_before AS next_try"
+            " FROM waiting_event WHERE failures > 0 ORDER BY id LIMIT %(shown)s",
             shown=SHOWN,
         ),
         "set_aside_count": _row(conn, "SELECT count(*) AS n FROM event WHERE set_aside_at IS NOT NULL")["n"],

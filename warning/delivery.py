@@ -1,4 +1,9 @@
-"""One delivery for each recipient of an alert, each sent and retried alone."""
+"""One delivery for each recipient of an alert, each sent and retried alone.
+
+That the broker has acknowledged a message proves little: it may be killed with it, or know nothing of a phone
+that never connected. So a delivery is sent again until the phone says that it has it, the alert has expired,
+or a newer one has taken its place.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,9 @@ from domain.flow import Event, Handler, emit
 from domain.wire import new_id
 from warning.channels import Delivery, Notice, Send
 from warning.outlet import Outlet
+
+#: s until a delivery without a receipt is sent again, by the number of tries; the last one goes on
+AGAIN_S = (15, 60, 300, 900)
 
 
 def fan_out(conn: Connection[Any], events: Sequence[Event]) -> None:
@@ -35,41 +43,51 @@ def fan_out(conn: Connection[Any], events: Sequence[Event]) -> None:
 
 
 def deliverer(client: Client, channels: Mapping[str, Send]) -> Handler:
-    """Return the handler of `due`: send by the delivery's channel, and emit `delivered`."""
+    """Return the handler of `due`: send by the delivery's channel, and emit `delivered` at the first time."""
 
     def deliver(conn: Connection[Any], events: Sequence[Event]) -> None:
         outlet = Outlet(client=client)
-        deliveries = _unsent(conn, [event.subject for event in events])
+        tries = {event.subject: int(event.body.get("tries", 0)) for event in events}
+        deliveries = _owed(conn, list(tries))
         for delivery in deliveries:
             if delivery.channel not in channels:
                 known = ", ".join(channels)
                 raise LookupError(f"no channel {delivery.channel!r} in warning/channels, only {known}")
             channels[delivery.channel](delivery, outlet)
         outlet.settle()
-        conn.execute(
-            "UPDATE delivery SET sent_at = clock_timestamp() WHERE id = ANY(%s)",
-            ([delivery.id for delivery in deliveries],),
-        )
-        with conn.pipeline():
-            for delivery in deliveries:
-                body = {
-                    "channel": delivery.channel,
-                    "address": delivery.address,
-                    "alert": delivery.notice.identifier,
-                    "mode": delivery.notice.mode,
-                }
-                emit(conn, "delivered", subject=str(delivery.id), region=delivery.region, body=body)
+        _note_sent(conn, deliveries, tries)
 
     return deliver
 
 
-def _unsent(conn: Connection[Any], ids: Sequence[str]) -> list[Delivery]:
+def _note_sent(conn: Connection[Any], deliveries: Sequence[Delivery], tries: Mapping[str, int]) -> None:
+    first = conn.execute(
+        "UPDATE delivery SET sent_at = clock_timestamp() WHERE id = ANY(%s) AND sent_at IS NULL RETURNING id",
+        ([delivery.id for delivery in deliveries],),
+    ).fetchall()
+    new = {id for (id,) in first}
+    with conn.pipeline():
+        for delivery in deliveries:
+            subject, region = str(delivery.id), delivery.region
+            if delivery.id in new:
+                body = {"channel": delivery.channel, "address": delivery.address,
+                        "alert": delivery.notice.identifier, "mode": delivery.notice.mode}  # fmt: skip
+                emit(conn, "delivered", subject=subject, region=region, body=body)
+            tried = tries[subject]
+            delay_s = AGAIN_S[min(tried, len(AGAIN_S) - 1)]
+            emit(conn, "due", subject=subject, region=region, body={"tries": tried + 1}, delay_s=delay_s)
+
+
+def _owed(conn: Connection[Any], ids: Sequence[str]) -> list[Delivery]:
     rows = conn.execute(
         "SELECT d.id, d.channel, d.address, d.region, a.identifier, a.mode, a.message_type, a.level,"
         " a.headline_zh, a.headline_en, a.instruction_zh, a.instruction_en, a.sent, a.expires,"
         " s.code, s.name_zh, s.name_en, s.lon, s.lat, s.polygon, s.threatened"
         " FROM delivery d JOIN alert a ON a.id = d.alert JOIN hazard_site s ON s.id = a.site"
-        " WHERE d.id = ANY(%s::uuid[]) AND d.sent_at IS NULL ORDER BY d.created_at",
+        " WHERE d.id = ANY(%s::uuid[]) AND NOT EXISTS (SELECT FROM receipt r WHERE r.delivery = d.id)"
+        " AND (d.sent_at IS NULL OR (a.expires > now() AND a.id ="
+        "      (SELECT n.id FROM newest_alert n WHERE n.site = a.site)))"
+        " ORDER BY d.created_at",
         (list(ids),),
     ).fetchall()
     names = ("code", "name_zh", "name_en", "lon", "lat", "polygon")

@@ -37,11 +37,10 @@ class Health(Out):
 QUERY: LiteralString = (
     "SELECT (SELECT coalesce(extract(epoch FROM max(done_at - greatest(created_at, not_before))), 0)"
     "        FROM event WHERE done_at > now() - interval '10 seconds') AS lag_s,"
-    " (SELECT count(*) FROM event WHERE done_at IS NULL AND set_aside_at IS NULL) AS waiting,"
+    " (SELECT count(*) FROM waiting_event) AS waiting,"
     " (SELECT jsonb_build_object('id', id, 'kind', kind, 'consumer', consumer, 'age_s',"
-    "         round(extract(epoch FROM now() - created_at), 3)) FROM event"
-    "  WHERE done_at IS NULL AND set_aside_at IS NULL AND not_before <= now()"
-    "  ORDER BY created_at LIMIT 1) AS oldest,"
+    "         round(extract(epoch FROM now() - not_before), 3)) FROM waiting_event"
+    "  WHERE not_before <= now() ORDER BY not_before LIMIT 1) AS oldest,"
     " (SELECT count(*) FROM event WHERE set_aside_at IS NOT NULL) AS set_aside"
 )
 

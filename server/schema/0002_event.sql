@@ -25,6 +25,11 @@ CREATE INDEX event_set_aside ON event (set_aside_at) WHERE set_aside_at IS NOT N
 CREATE INDEX event_live ON event (xact, id) WHERE consumer = 'live';
 CREATE INDEX event_old ON event (done_at) WHERE done_at IS NOT NULL;
 
+-- The backlog: what is due now or failed and will be tried again; what is planned for later is none.
+CREATE VIEW waiting_event AS
+    SELECT * FROM event
+    WHERE done_at IS NULL AND set_aside_at IS NULL AND (not_before <= now() OR failures > 0);
+
 -- The newest row of the feed that housekeeping has deleted: a reader who stands before it has missed something.
 CREATE TABLE feed_floor (xact xid8 NOT NULL, id bigint NOT NULL);
 INSERT INTO feed_floor VALUES ('0', 0);

@@ -188,7 +188,7 @@ def test_deliveries_wait_for_a_broker_that_is_away_and_lose_no_try(
             raise_level(conn, site, levelled)
             handle(conn, "fan_out", fan_out)
             time.sleep(1.5)
-            waiting = "SELECT failures FROM event WHERE consumer = 'deliver' AND done_at IS NULL"
+            waiting = "SELECT failures FROM waiting_event WHERE consumer = 'deliver'"
             assert column(conn, waiting) == [0]
             with service.running(mosquitto), listening(url, down_topic(device, "alert")) as ear:
                 assert ear.next(20)["level"] == "orange"

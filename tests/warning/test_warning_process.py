@@ -67,7 +67,7 @@ def only(conn: Connection[Any], query: str) -> Any:
 
 
 def waiting(conn: Connection[Any]) -> int:
-    return int(only(conn, "SELECT count(*) FROM event WHERE done_at IS NULL"))
+    return int(only(conn, "SELECT count(*) FROM waiting_event"))
 
 
 def team(conn: Connection[Any], *devices: str) -> None:

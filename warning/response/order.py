@@ -1,4 +1,4 @@
-"""The handler of `dispatched`: a team's phone hears that it is ordered, or called back."""
+"""The handler of `dispatched`: a team's phone hears that it is ordered, until it answers, or called back."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ from typing import Any
 from paho.mqtt.client import Client
 from psycopg import Connection
 
-from domain.flow import Event, Handler
+from domain.flow import Event, Handler, emit
 from domain.incident import DispatchState
 from domain.wire import down_topic, encode
 from warning.outlet import Outlet
 
 TOLD = frozenset({DispatchState.ORDERED, DispatchState.CANCELLED})
 
+#: s until a team that has not answered is told again
+AGAIN_S = 20
+
 
 def orderer(client: Client) -> Handler:
-    """Return the handler of `dispatched`, publishing through this client."""
+    """Return the handler of `dispatched` and `unanswered`, publishing through this client."""
 
     def order(conn: Connection[Any], events: Sequence[Event]) -> None:
         outlet = Outlet(client=client)
         for event in events:
-            if event.body["state"] in TOLD:
-                _publish(conn, event, outlet)
+            state = event.body["state"]
+            told = state in TOLD and _publish(conn, event, outlet)
+            if told and state == DispatchState.ORDERED:
+                emit(conn, "unanswered", subject=event.subject, region=event.region,
+                     body={"state": state}, delay_s=AGAIN_S)  # fmt: skip
         outlet.settle()
 
     return order
 
 
-def _publish(conn: Connection[Any], event: Event, outlet: Outlet) -> None:
-    """Tell the phone, unless the dispatch has gone on meanwhile or the phone never heard of it."""
+def _publish(conn: Connection[Any], event: Event, outlet: Outlet) -> bool:
+    """Tell the phone; False when the dispatch has gone on meanwhile, or the phone never heard of it."""
     row = conn.execute(
         "SELECT u.device, d.incident, i.mode, d.distance_m, d.ordered_at,"
         " s.code, s.name_zh, s.name_en, s.lon, s.lat"
@@ -39,7 +45,7 @@ def _publish(conn: Connection[Any], event: Event, outlet: Outlet) -> None:
         (event.subject, event.body["state"]),
     ).fetchone()
     if row is None:
-        return
+        return False
     device, incident, mode, distance, ordered_at, *site = row
     message = {
         "id": event.subject,
@@ -51,3 +57,4 @@ def _publish(conn: Connection[Any], event: Event, outlet: Outlet) -> None:
         "ordered_at": ordered_at,
     }
     outlet.publish(down_topic(device, "dispatch"), encode(message))
+    return True
