@@ -202,7 +202,7 @@ def _rss_mb(pid: int) -> float:
 
 
 def _cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    """Return the processor time in s that each process and its children have used; who has ended is left out."""
+    """Return the processor time in s that each process and its living children have used so far."""
     names, spent = {pid: name for name, pid in pids.items()}, dict.fromkeys(pids, 0.0)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

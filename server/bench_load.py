@@ -95,6 +95,8 @@ def main(argv: Sequence[str]) -> int:
     client.max_inflight_messages_set(5000)
     client.connect(broker.hostname or "", broker.port or 1883)
     client.loop_start()
+    while not client.is_connected():
+        time.sleep(0.01)
     said, began = 0, time.monotonic()
     for count, (topic, payload) in background(args.rate, args.seconds, datetime.now(UTC)):
         while (ahead := said / args.rate - (time.monotonic() - began)) > 0:

@@ -33,7 +33,7 @@ def left_over(state: Path) -> Iterator[str]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes as Linux shows them")
 def test_demo_shows_the_whole_way_and_ends_by_itself(state: Path) -> None:
-    demo = start(state, LIUPAN_DEMO_SECONDS="40")
+    demo = start(state, LIUPAN_DEMO_SECONDS="30")
     out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, out + err
     assert "演练:全部数据为模拟" in out
