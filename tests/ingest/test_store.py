@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from domain.wire import unpack, up_topic
 from ingest.store import Outcome
+from server.migrate import has_timescaledb
 from server.registry import register
 
 RECEIVED = datetime(2026, 8, 12, 3, 0, tzinfo=UTC)
@@ -203,7 +204,9 @@ def test_months_get_their_partitions_also_long_ago_and_across_years(
     rows = enrolled.execute(
         "SELECT tableoid::regclass::text, phenomenon_time FROM observation ORDER BY 2"
     ).fetchall()
-    assert rows == [(f"observation_{at:%Y%m}", at) for at in times]
+    assert [at for _, at in rows] == times
+    if not has_timescaledb(enrolled):  # its chunks have names of their own
+        assert [name for name, _ in rows] == [f"observation_{at:%Y%m}" for at in times]
     assert put(observation("st-a", 9, times[0] + timedelta(days=30))) == [STORED]
 
 
