@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import logging
 import queue
-import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,17 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from domain import process
+from domain.process import log_to_stderr
 from domain.settings import Settings
 from domain.wire import decode, down_topic, new_id, up_topic
 from mobile.outbox import due, hear, note_sent, open_outbox, retry_now, say, settle
 
 log = logging.getLogger(__name__)
 
-#: records on their way at the same time
-WINDOW = 100
+#: records on their way to the broker at the same time: what an urgent one has to wait for on a slow network
+WINDOW = 20
 
 
 def run(path: Path, device: str, mqtt_url: str, stop: threading.Event) -> None:
@@ -39,11 +41,12 @@ def run(path: Path, device: str, mqtt_url: str, stop: threading.Event) -> None:
     db = open_outbox(path)
     todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     client = _client(db, device, mqtt_url, todo)
+    under_way: dict[str, MQTTMessageInfo] = {}
     client.loop_start()
     try:
         while not stop.is_set():
             if client.is_connected():
-                _send_due(client, db, device)
+                _send_due(client, db, device, under_way)
             try:
                 todo.get(timeout=0.1)()
                 while True:
@@ -81,17 +84,23 @@ def _client(
     return client
 
 
-def _send_due(client: Client, db: sqlite3.Connection, device: str) -> None:
+def _send_due(
+    client: Client, db: sqlite3.Connection, device: str, under_way: dict[str, MQTTMessageInfo]
+) -> None:
+    """Send what is due, as far as there is room; what the broker has not yet taken is not sent again.
+
+    The client itself repeats that after a reconnect, and on a slow network more of it would only queue up.
+    """
+    for id in [id for id, info in under_way.items() if info.is_published()]:
+        del under_way[id]
     now = time.time()
-    records = due(db, now, WINDOW)
-    if not records:
-        return
-    db.execute("BEGIN IMMEDIATE")
-    for record in records:
-        if client.publish(up_topic(device, record.kind), record.body, qos=1).rc != 0:
+    records = [record for record in due(db, now, 2 * WINDOW) if record.id not in under_way]
+    for record in records[: WINDOW - len(under_way)]:
+        info = client.publish(up_topic(device, record.kind), record.body, qos=1)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             break  # the connection has just gone; the record stays due
+        under_way[record.id] = info
         note_sent(db, record.id, now)
-    db.execute("COMMIT")
 
 
 def _take(client: Client, db: sqlite3.Connection, message: MQTTMessage) -> None:
@@ -117,19 +126,20 @@ def _keep(db: sqlite3.Connection, kind: str, told: dict[str, object]) -> None:
         say(db, "status", {"id": new_id(), "subject": id, "state": "received", "at": at})
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the uplink of one phone until it is told to stop."""
+def main(argv: list[str]) -> int:
+    """Run the uplink of one phone until SIGTERM; return 0 then, 75 when it broke off, 2 for bad settings."""
     parser = argparse.ArgumentParser(prog="python -m mobile.uplink", description=__doc__)
     parser.add_argument("--outbox", type=Path, required=True, help="the phone's SQLite file")
     parser.add_argument("--device", required=True, help="the phone's name")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s uplink %(levelname)s %(message)s")
-    stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
-    run(arguments.outbox, arguments.device, Settings.from_env().broker().geturl(), stop)
-    return 0
+    args = parser.parse_args(argv)
+    log_to_stderr("uplink")
+    try:
+        broker = Settings.from_env().broker()
+    except ValueError as error:
+        log.error("%s", error)
+        return 2
+    return process.run({"uplink": lambda stop: run(args.outbox, args.device, broker.geturl(), stop)})
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(sys.argv[1:]))
