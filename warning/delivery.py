@@ -17,10 +17,7 @@ from domain.alert import Level
 from domain.flow import Event, Handler, emit
 from domain.wire import new_id
 from warning.channels import Delivery, Notice, Send
-from warning.outlet import Outlet
-
-#: s until a delivery without a receipt is sent again, by the number of tries; the last one goes on
-AGAIN_S = (15, 60, 300, 900)
+from warning.outlet import Outlet, again_s
 
 
 def fan_out(conn: Connection[Any], events: Sequence[Event]) -> None:
@@ -73,9 +70,8 @@ def _note_sent(conn: Connection[Any], deliveries: Sequence[Delivery], tries: Map
                 body = {"channel": delivery.channel, "address": delivery.address,
                         "alert": delivery.notice.identifier, "mode": delivery.notice.mode}  # fmt: skip
                 emit(conn, "delivered", subject=subject, region=region, body=body)
-            tried = tries[subject]
-            delay_s = AGAIN_S[min(tried, len(AGAIN_S) - 1)]
-            emit(conn, "due", subject=subject, region=region, body={"tries": tried + 1}, delay_s=delay_s)
+            sent = tries[subject]
+            emit(conn, "due", subject=subject, region=region, body={"tries": sent + 1}, delay_s=again_s(sent))
 
 
 def _owed(conn: Connection[Any], ids: Sequence[str]) -> list[Delivery]:

@@ -25,6 +25,10 @@ KEEPALIVE_S = 15
 #: a broker that has not acknowledged a batch within this time is taken for dead
 ACKNOWLEDGED_WITHIN_S = 5.0
 
+#: s until what a phone has not answered is sent again, by the number of times that it was sent before; the
+#: last one goes on. They grow, because the broker keeps every repeat for a phone that is offline.
+AGAIN_S = (15, 60, 300, 900)
+
 
 def connect(settings: Settings) -> Client:
     """Return a client that connects in the background, and again whenever the connection is lost.
@@ -87,6 +91,11 @@ def when_connected(client: Client) -> Callable[[], list[int] | None]:
     So an event waits for a broker that is away, and none of its tries is wasted on it.
     """
     return lambda: None if client.is_connected() else []
+
+
+def again_s(tries: int) -> int:
+    """Return after how many seconds to send again what was sent `tries` times before this one."""
+    return AGAIN_S[min(tries, len(AGAIN_S) - 1)]
 
 
 def connections(client: Client) -> int:

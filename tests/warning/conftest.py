@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psycopg
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import Connection
 
-from domain.flow import emit
+from domain.flow import Handler, consume, emit, handle
+from domain.settings import Settings
 from domain.thing import partition_of
 from server.registry import register
+from warning import outlet
+from warning.cap import Office
+from warning.issue import issuer
 
 REGION = "640402"
 START = datetime(2026, 8, 12, 11, 0, tzinfo=UTC)
@@ -95,3 +103,79 @@ def levelled() -> Callable[..., None]:
         emit(conn, "levelled", subject=code, region=region, partition=partition_of(site), body=body)
 
     return levelled
+
+
+@pytest.fixture
+def connected() -> Callable[..., AbstractContextManager[Client]]:
+    @contextmanager
+    def connected(url: str) -> Iterator[Client]:
+        client = outlet.connect(Settings(state=Path(), mqtt_url=url))
+        deadline = time.monotonic() + 20
+        while not client.is_connected():
+            assert time.monotonic() < deadline, "no connection to the broker"
+            time.sleep(0.01)
+        try:
+            yield client
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+    return connected
+
+
+@pytest.fixture
+def consumer() -> Callable[..., AbstractContextManager[None]]:
+    @contextmanager
+    def consumer(
+        database_url: str, name: str, handler: Handler, gate: Callable[[Connection[Any]], Any]
+    ) -> Iterator[None]:
+        stop = threading.Event()
+
+        def work() -> None:
+            with psycopg.connect(database_url, autocommit=True) as own:
+                consume(own, name, handler, stop, gate(own))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    return consumer
+
+
+@pytest.fixture
+def own_broker(state: Path) -> Settings:
+    """The settings of a broker that the test starts and stops itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return Settings(state=state, mqtt_port=server.getsockname()[1])
+
+
+@pytest.fixture
+def device() -> str:
+    return f"phone-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def issue() -> Callable[..., None]:
+    def issue(conn: Connection[Any]) -> None:
+        handle(conn, "issue", issuer(Office.of(Settings(state=Path()))))
+
+    return issue
+
+
+@pytest.fixture
+def raise_level(
+    site: Callable[..., int], levelled: Callable[..., None], issue: Callable[..., None]
+) -> Callable[..., int]:
+    """Register a site with these values and issue its first alert, orange; return the site's number."""
+
+    def raise_level(conn: Connection[Any], **values: object) -> int:
+        number = site(conn, **values)
+        levelled(conn, number, "none", "orange", 0)
+        issue(conn)
+        return number
+
+    return raise_level

@@ -11,12 +11,9 @@ from psycopg import Connection
 from domain.flow import Event, Handler, emit
 from domain.incident import DispatchState
 from domain.wire import down_topic, encode
-from warning.outlet import Outlet
+from warning.outlet import Outlet, again_s
 
 TOLD = frozenset({DispatchState.ORDERED, DispatchState.CANCELLED})
-
-#: s until a team that has not answered is told again
-AGAIN_S = 20
 
 
 def orderer(client: Client) -> Handler:
@@ -28,8 +25,10 @@ def orderer(client: Client) -> Handler:
             state = event.body["state"]
             told = state in TOLD and _publish(conn, event, outlet)
             if told and state == DispatchState.ORDERED:
-                emit(conn, "unanswered", subject=event.subject, region=event.region,
-                     body={"state": state}, delay_s=AGAIN_S)  # fmt: skip
+                tries = event.body.get("tries", 0)
+                body = {"state": state, "tries": tries + 1}
+                emit(conn, "unanswered", subject=event.subject, region=event.region, body=body,
+                     delay_s=again_s(tries))  # fmt: skip
         outlet.settle()
 
     return order
