@@ -23,9 +23,10 @@ from rich.live import Live
 from domain.settings import Settings
 from server import apart, service, watch
 from server.registry import register
-from server.screen import View, level, local, render, word
+from server.screen import View, render
 from server.told import told
 from server.up import Stack, http_url, interrupt_on_signals, running
+from server.words import level, local, word
 
 #: the storm lasts so long, h; it is over after so many seconds, or after this share of the time that there is
 STORM_H = 72.0

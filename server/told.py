@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from server.screen import LEVELS, MESSAGES, STATES
 from server.watch import Row
+from server.words import LEVELS, MESSAGES, STATES, lead_kind, step
 
 Say = Callable[[Row, Row], tuple[str, str]]
 
@@ -52,9 +52,11 @@ LINES: Mapping[str, Say] = {
     "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
     "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),
     "patrolled": _patrolled,
-    "reported": lambda e, b: (f"线索 {b['kind']} 来自 {b['device']}", f"lead {b['kind']} from {b['device']}"),
-    "cased": lambda e, b: (f"立案 {b['number']}:{b['step']}", f"case {b['number']}: {b['step']}"),
-}
+    "reported": lambda e, b: (f"线索:{lead_kind(b['kind'], 'zh')},来自 {b['device']}",
+                              f"lead: {lead_kind(b['kind'], 'en')}, from {b['device']}"),
+    "cased": lambda e, b: (f"案件 {b['number']}:{step(b['step'], 'zh')}",
+                           f"case {b['number']}: {step(b['step'], 'en')}"),
+}  # fmt: skip
 
 
 def told(kind: str, event: Row, lang: str) -> str:

@@ -28,6 +28,8 @@ class Picture:
     alerts: list[Row] = field(default_factory=list)
     incidents: list[Row] = field(default_factory=list)
     units: list[Row] = field(default_factory=list)
+    #: the last three
+    assessments: list[Row] = field(default_factory=list)
     leads: list[Row] = field(default_factory=list)
     cases: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
@@ -59,6 +61,7 @@ def look(base: str, picture: Picture) -> None:
     for name in ("sites", "alerts", "units", "leads", "cases", "rejected"):
         setattr(picture, name, get(base, f"/{name}?limit=500"))
     picture.latest = get(base, "/observations/latest?limit=500")
+    picture.assessments = get(base, "/assessments?limit=3")
     picture.health = get(base, "/healthz")
     picture.incidents = [get(base, f"/incidents/{row['id']}") for row in get(base, "/incidents?limit=50")]
     counts, now = get(base, "/counts"), time.monotonic()

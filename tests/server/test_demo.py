@@ -37,11 +37,11 @@ def test_demo_shows_the_whole_way_and_ends_by_itself(state: Path) -> None:
     out, err = demo.communicate(timeout=120)
     assert demo.returncode == 0, out + err
     assert "演练:全部数据为模拟" in out
-    for told in ("等级变化", "预警发布", "调派", "立案", "隔离 $dp", "送达", "途中"):
+    for told in ("等级变化", "预警发布", "调派", "案件", "隔离 $dp", "送达", "途中"):
         assert told in out
     # everything that is told of an exercise says so
     for line in out.splitlines():
-        if line.startswith(("预警", "调派", "立案", "线索")):
+        if line.startswith(("预警", "调派", "案件", "线索")):
             pytest.fail(f"not marked as an exercise: {line}")
     assert "\x1b" not in out, "control codes where there is no terminal"
     assert re.search(r"http://127\.0\.0\.1:\d+/docs", out)

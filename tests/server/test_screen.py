@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,18 @@ def picture() -> Picture:
                  "headline_en": "Orange alert Xiji"}],
         incidents=[INCIDENT],
         units=[{"code": "U1", "lon": 105.79, "lat": 36.07}],
+        assessments=[{"at": AT, "level": "red", "site": "EX1", "reason_zh": "位移快", "reason_en": "fast"}],
         leads=[{"seen_at": AT, "kind": "dumping", "note": "演练:取土 / exercise: digging", "case": "c"}],
         cases=[{"id": "c", "number": "演练-1", "step": "accepted"}],
         counts={"observations": 25119, "revisions": 1, "flags": {"range": 2}, "rejected": 3},
     )  # fmt: skip
+
+
+def test_brackets_are_no_markup() -> None:
+    view = View(lang="en", url="", state=Path(), pids=dict, lines=deque(["[exercise] team [/red]: done"]))
+    console = Console(width=160, record=True, file=StringIO())
+    console.print(render(view))
+    assert "[exercise] team [/red]: done" in console.export_text()
 
 
 def shown(lang: str, seen: Picture) -> str:
@@ -57,8 +66,8 @@ def shown(lang: str, seen: Picture) -> str:
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
-        ("zh", ["演练", "西吉滑坡", "橙色", "120.4", "50", "西吉橙色预警", "途中", "距现场 5.6 km", "演练-1",
-                "25119", "存疑 2", "ingest 4711", "liupan doctor"]),
+        ("zh", ["演练", "西吉滑坡", "橙色", "120.4", "50", "西吉橙色预警", "途中", "距现场 5.6 km", 
+                "演练-1 · 受理", "位移快", "25119", "存疑 2", "ingest 4711", "liupan doctor"]),
         ("en", ["EXERCISE", "Xiji landslide", "orange", "120.4", "50", "Orange alert Xiji", "en_route",
                 "to go 5.6 km", "digging", "25119", "doubtful 2", "Ctrl-C"]),
     ],
@@ -70,7 +79,7 @@ def test_screen_shows_what_the_picture_holds(lang: str, words: list[str]) -> Non
 
 
 def test_screen_of_nothing_says_so() -> None:
-    assert shown("en", Picture()).count("nothing yet") == 4
+    assert shown("en", Picture()).count("nothing yet") == 6
 
 
 def test_team_that_is_done_has_no_way_to_go() -> None:
