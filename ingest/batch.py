@@ -53,7 +53,7 @@ def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arr
     """Return messages, decoded: those of some time, or of as many rows; none when idle."""
     batch: list[tuple[Incoming, Arrival]] = []
     try:
-        incoming = inbox.messages.get(timeout=IDLE_S)
+        incoming = inbox.take(IDLE_S)
         time.sleep(seconds)
         while True:
             topic, payload, at = incoming.topic, incoming.payload, incoming.received_at
@@ -63,7 +63,7 @@ def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arr
             rows -= 1 + len(decoded.readings) + len(decoded.fixes)
             if rows <= 0:
                 break
-            incoming = inbox.messages.get_nowait()
+            incoming = inbox.take(0)
     except Empty:
         pass
     return batch

@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 KEEPALIVE_S = 30
 #: `stored` messages on their way to the broker at a time
 IN_FLIGHT = 1000
-#: while this many messages wait for the database nothing is read: more wait at the broker
-WAITING = 10_000
+#: while messages of this size (bytes) wait for the database nothing is read: more wait at the broker
+WAITING = 16_000_000
+#: what a message needs beside its payload, about (bytes)
+OVERHEAD = 1000
 #: how long a full inbox is left alone (s)
 PAUSE_S = 0.005
 
@@ -47,11 +49,26 @@ class Inbox:
     messages: SimpleQueue[Incoming] = field(default_factory=SimpleQueue)
     connection: int = 0
     closed: Event = field(default_factory=Event)
+    #: size (bytes) of all that ever came in, written by the network thread, and went out, by the other one
+    size_in: int = 0
+    size_out: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Size of the messages that wait (bytes)."""
+        return self.size_in - self.size_out
+
+    def take(self, timeout_s: float) -> Incoming:
+        """Return the oldest message, waiting for one that long; queue.Empty when there is none."""
+        incoming = self.messages.get(timeout=timeout_s)
+        self.size_out += len(incoming.payload) + OVERHEAD
+        return incoming
 
     def on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        """Take the message in, when there is room."""
-        while self.messages.qsize() >= WAITING and not self.closed.is_set():
+        """Let the message in, when there is room."""
+        while self.waiting >= WAITING and not self.closed.is_set():
             time.sleep(PAUSE_S)
+        self.size_in += len(message.payload) + OVERHEAD
         at, payload = datetime.now(UTC), bytes(message.payload)
         self.messages.put(Incoming(message.topic, payload, at, message.mid, message.qos, self.connection))
 

@@ -4,6 +4,8 @@ Frame: type (1 byte), length of the JSON (2 bytes, big-endian), JSON, and a file
 The numbers of the types changed between editions of the protocol, and 3 stands in both, so what a frame
 holds is told by its structure; only the lower six bits are the number. Bare JSON occurs, also behind one
 control character. Source: what public firmware and platforms agree on; DZ/T 0450-2023 itself is not public.
+
+The topic does not tell who sends: a device is who it says it is, unless the broker's own rules know better.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ CREATE TABLE thing (
     region    text NOT NULL REFERENCES region,
     mode      text NOT NULL DEFAULT 'actual' CHECK (mode IN ('actual', 'exercise', 'test')),
     time_zone text NOT NULL DEFAULT 'UTC',    -- of the times it writes (some write Beijing time behind a Z)
-    state     jsonb NOT NULL DEFAULT '{}'     -- its last text results, by datastream
+    state     jsonb NOT NULL DEFAULT '{}'     -- last text results: {datastream: {result, at}}
 );
 
 CREATE TABLE datastream (

@@ -99,7 +99,8 @@ def publisher(broker: str) -> Iterator[Client]:
 def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
     registered_url: str, broker: str, publisher: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mqtt, "WAITING", 20)
+    size = len(observations(0)) + mqtt.OVERHEAD
+    monkeypatch.setattr(mqtt, "WAITING", 20 * size)
     settings = Settings(state=Path(), mqtt_url=broker, batch_rows=10)
     inbox, stop, subscribed = Inbox(), threading.Event(), threading.Event()
     monkeypatch.setattr(mqtt, "_check_subscribed", lambda *_: subscribed.set())
@@ -117,7 +118,7 @@ def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
         while time.monotonic() < end:
             assert inbox.messages.qsize() <= 20, "more is read than may wait"
             time.sleep(0.01)
-        assert inbox.messages.qsize() == 20
+        assert (inbox.messages.qsize(), inbox.waiting) == (20, 20 * size)
         other.rollback()
         end = time.monotonic() + 30
         while conn_count(registered_url) < 300 and time.monotonic() < end:
@@ -128,6 +129,7 @@ def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
         client.disconnect()
         client.loop_stop()
     assert conn_count(registered_url) == 300
+    assert inbox.waiting == 0
 
 
 def conn_count(url: str) -> int:
