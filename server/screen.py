@@ -146,11 +146,11 @@ def _foot(view: View) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def _table(title: str, lang: str, rows: Sequence[Sequence[str | Text]], columns: Sequence[str] = ()) -> Table:
-    """Return a table whose last column gives way where the terminal is too narrow."""
-    table = Table(
-        title=word(title, lang), title_justify="left", title_style="bold", box=None, show_header=bool(columns)
-    )
+def _table(
+    title: str, lang: str, rows: Sequence[Sequence[str | Text]], columns: Sequence[str] = ()
+) -> RenderableType:
+    """Return a titled table whose last column gives way where the terminal is too narrow."""
+    table = Table(box=None, show_header=bool(columns))
     # as Text: brackets in what others have said are no markup
     cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     cells = cells or [[Text(word("nothing", lang), "dim")]]
@@ -161,7 +161,7 @@ def _table(title: str, lang: str, rows: Sequence[Sequence[str | Text]], columns:
         table.add_column(head, no_wrap=True, overflow="ellipsis", min_width=None if last else widest)
     for row in cells:
         table.add_row(*row)
-    return table
+    return Group(Text(word(title, lang), "bold"), table)
 
 
 def _clock(at: str | None) -> str:
