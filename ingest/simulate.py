@@ -42,8 +42,10 @@ class Tempo:
 def tempo(began: datetime, hours: float, speed: float) -> Tempo:
     """Return the tempo of a storm whose own time reaches the clock's when the playing ends, never before.
 
-    The storm starts at a full ten minutes, as stations measure at them.
+    The storm starts at a full ten minutes, as stations measure at them. ValueError: slower than life.
     """
+    if not speed >= 1:
+        raise ValueError(f"the storm cannot pass slower than life: --speed must be 1 or more, not {speed:g}")
     length = timedelta(hours=hours)
     start = began + length / speed - length
     return Tempo(start=start - timedelta(seconds=start.timestamp() % 600), began=began, speed=speed)
@@ -60,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Play the storm until it is over and the teams are done; return 1 when the platform lost something."""
     args = _parser().parse_args(argv)
     log_to_stderr("simulate")
-    pace = tempo(datetime.now(UTC), args.hours, args.speed)
     try:
+        pace = tempo(datetime.now(UTC), args.hours, args.speed)
         scenario = Scenario(seed=args.seed, start=pace.start, hours=args.hours, sites=args.sites)
         if args.registry or args.truth:
             for line in [enrol.exercise(scenario.places)] if args.registry else storm.truth(scenario):
