@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from domain.settings import Settings
 from server.registry_check import Rows, conflicts
 from server.registry_file import LISTS
+from warning.response.incident import staff
 
 #: (table, column) -> how the database finds the value that stands there from the code in the file
 LOOKUPS: dict[tuple[str, str], LiteralString] = {
@@ -50,13 +52,16 @@ def register(conn: Connection[Any], registry: Mapping[str, object]) -> dict[str,
         streams = [{"thing": thing["code"], **d} for thing in things for d in thing.pop("datastreams")]
         for site in sites:
             site["polygon"] = Jsonb(site["polygon"])
-        return {
+        changed = {
             "sites": _upsert(conn, "hazard_site", ["code"], sites),
             "things": _upsert(conn, "thing", ["code"], things),
             "datastreams": _upsert(conn, "datastream", ["thing", "name"], streams),
             "units": _upsert(conn, "unit", ["code"], units),
             "recipients": _upsert(conn, "recipient", ["channel", "address", "region"], recipients),
         }
+        if changed["units"]:
+            staff(conn, datetime.now(UTC))  # an open incident may have waited for this team
+        return changed
 
 
 def read(registry: Mapping[str, object]) -> tuple[Rows, list[str]]:

@@ -197,6 +197,19 @@ def test_the_gravest_incident_gets_the_first_free_team(
     assert only(conn, query) == "yz-3"
 
 
+def test_a_team_that_is_registered_is_proposed_to_who_waits(
+    conn: Connection[Any], site: Make, levelled: Say
+) -> None:
+    levelled(conn, site(conn), "none", "red", 0)
+    go(conn)
+    assert dispatches(conn) == []
+    phone = {"code": "ph", "kind": "phone", "name": "ph", "region": "640402", "mode": "actual"}
+    team = {"code": "new", "name_zh": "新队", "name_en": "New team", "region": "640402", "device": "ph",
+            "lon": 106.2, "lat": 36.1}  # fmt: skip
+    register(conn, {"things": [phone], "units": [team]})
+    assert dispatches(conn) == [("new", "proposed")]
+
+
 def test_who_declines_makes_room_for_the_next_and_is_not_asked_again(
     conn: Connection[Any], site: Make, levelled: Say
 ) -> None:
