@@ -16,7 +16,8 @@ from psycopg_pool import ConnectionPool
 
 from domain.wire import encode
 from server.caller import Caller, Reader
-from server.live import Cursor, Feed, read, snapshot
+from server.live import Cursor, Feed, Happened, read
+from server.snapshot import snapshot
 
 router = APIRouter(tags=["live"])
 
@@ -41,15 +42,18 @@ async def follow(
     pool: ConnectionPool = request.app.state.pool
     feed: Feed = request.app.state.feed
     cursor = Cursor.of(last_event_id) if last_event_id else None
-    reason = "expired" if last_event_id else "start"
-    spoke_at = time.monotonic()
+    reason, known, spoke_at = "expired" if last_event_id else "start", None, time.monotonic()
     yield ServerSentEvent(comment="liupan", retry=RECONNECT_MS)
     with feed.followed():
         while not feed.ending():
-            ring, before, page = feed.ring, cursor, list[ServerSentEvent]()
-            with suppress(psycopg.OperationalError):  # the database is away: the client stays and waits
-                page, cursor = await run_in_threadpool(_page, pool, caller, cursor, reason)
-                reason = "expired"
+            ring, tail, before, page = feed.ring, feed.tail, cursor, list[ServerSentEvent]()
+            # a new tail is of another database, perhaps: the cursor must be looked up there
+            if cursor and tail and tail is known and cursor >= tail.start:
+                page, cursor = _shown([row for row in tail.rows if row.cursor > cursor], caller, cursor)
+            else:
+                with suppress(psycopg.OperationalError):  # the database is away: the client stays and waits
+                    page, cursor = await run_in_threadpool(_page, pool, caller, cursor, reason)
+                    reason, known = "expired", tail
             if not page and time.monotonic() - spoke_at >= HEARTBEAT_S:
                 page = [ServerSentEvent(comment="alive")]
             for event in page:
@@ -60,19 +64,24 @@ async def follow(
                     await asyncio.wait_for(ring.wait(), timeout=2)
 
 
+def _shown(rows: list[Happened], caller: Caller, cursor: Cursor) -> tuple[list[ServerSentEvent], Cursor]:
+    """Return those of the rows that the caller may see, and the cursor behind all of them."""
+    page = [
+        ServerSentEvent(event=row.kind, id=str(row.cursor), raw_data=row.data)
+        for row in rows
+        if row.visible(caller)
+    ]
+    return page, rows[-1].cursor if rows else cursor
+
+
 def _page(
     pool: ConnectionPool, caller: Caller, cursor: Cursor | None, reason: str
 ) -> tuple[list[ServerSentEvent], Cursor]:
-    """Return what is to be sent next, and the cursor behind it."""
+    """Return what is to be sent next, from the database, and the cursor behind it."""
     with pool.connection() as conn:
-        rows = read(conn, cursor, caller.region, caller.whole) if cursor else None
-        if cursor is None or rows is None:
-            cursor, state = snapshot(conn, caller.region)
-            data = encode({"reason": reason, **state}).decode()
-            return [ServerSentEvent(event="snapshot", id=str(cursor), raw_data=data)], cursor
-    page = [
-        ServerSentEvent(event=row.kind, id=str(row.cursor), raw_data=encode(row.event).decode())
-        for row in rows
-        if row.event is not None
-    ]
-    return page, rows[-1].cursor if rows else cursor
+        rows = read(conn, cursor) if cursor else None
+        if cursor and rows is not None:
+            return _shown(rows, caller, cursor)
+        cursor, state = snapshot(conn, caller.region)
+    data = encode({"reason": reason, **state}).decode()
+    return [ServerSentEvent(event="snapshot", id=str(cursor), raw_data=data)], cursor
