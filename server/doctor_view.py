@@ -43,6 +43,29 @@ WORDS = {
     "todo": ("需要处理", "to be done"),
 }
 
+#: column of a list -> its heading, (Chinese, English)
+COLUMNS = {
+    "id": ("编号", "id"),
+    "consumer": ("处理环节", "consumer"),
+    "kind": ("事件", "event"),
+    "subject": ("对象", "subject"),
+    "failures": ("失败次数", "failures"),
+    "last_failure": ("最近失败原因", "last failure"),
+    "next_try": ("下次重试", "next try"),
+    "set_aside_at": ("搁置时间", "set aside at"),
+    "payloads": ("报文", "payloads"),
+    "times": ("收到次数", "times sent"),
+    "last_at": ("最近收到", "last at"),
+    "reason": ("原因", "reason"),
+    "code": ("编码", "code"),
+    "name": ("名称", "name"),
+    "region": ("行政区划", "region"),
+    "last": ("最近数据", "last data"),
+}
+
+#: seconds of it -> (Chinese, English)
+SPANS = {86400: ("天", "d"), 3600: ("小时", "h"), 60: ("分钟", "min"), 1: ("秒", "s")}
+
 #: problem -> what is wrong and what to do, (Chinese, English)
 TODO = {
     "database": ("数据库连不上：{reason}", "the database cannot be reached: {reason}"),
@@ -84,13 +107,14 @@ def show(report: dict[str, Any], problems: Sequence[tuple[str, dict[str, Any]]],
         return WORDS[key][english].format(value)
 
     facts = Table(title=word("title"), title_justify="left", show_header=False)
-    for name, value in _facts(report, word):
+    for name, value in _facts(report, word, english):
         facts.add_row(name, escape(value))
     console.print(facts)
     for name, columns in LISTS.items():
         rows = report.get("events", {}).get(name) or report.get(name) or []
         if rows:
-            table = Table(*columns, title=word(name), title_justify="left")
+            headings = [COLUMNS[column][english] for column in columns]
+            table = Table(*headings, title=word(name), title_justify="left")
             for row in rows:
                 table.add_row(*(escape(_cell(row[column], word("never"))) for column in columns))
             console.print(table)
@@ -100,14 +124,14 @@ def show(report: dict[str, Any], problems: Sequence[tuple[str, dict[str, Any]]],
         console.print(f"[red]✗ {word('todo')}:[/] {escape(TODO[key][english].format(**values))}")
 
 
-def _facts(report: dict[str, Any], word: Any) -> Iterator[tuple[str, str]]:
+def _facts(report: dict[str, Any], word: Any, english: bool) -> Iterator[tuple[str, str]]:
     database, broker, state = report["database"], report["broker"], report["state"]
     kind = word("timescaledb", database["timescaledb"]) if database["timescaledb"] else word("native")
     yield word("database"), f"PostgreSQL {database['version']} · {kind}"
     yield word("schema"), str(database["schema"])
     yield word("size"), _bytes(database["size_bytes"])
     if seen := report.get("observations"):
-        lag = "" if seen["lag_s"] is None else f" · {word('lag')} {_span(seen['lag_s'])}"
+        lag = "" if seen["lag_s"] is None else f" · {word('lag')} {_span(seen['lag_s'], english)}"
         yield word("observations"), f"{_cell(seen['oldest'], '–')} … {_cell(seen['newest'], '–')}{lag}"
         flags = ", ".join(f"{reason} {n}" for reason, n in sorted(seen["flags"].items()))
         yield word("flags"), flags or word("none")
@@ -120,7 +144,7 @@ def _facts(report: dict[str, Any], word: Any) -> Iterator[tuple[str, str]]:
     free = "" if state["free_bytes"] is None else f" · {word('free', _bytes(state['free_bytes']))}"
     yield word("state"), state["path"] + free
     for row in report.get("events", {}).get("waiting", []):
-        age = f"{word('oldest')} {_span(row['oldest_s'])}"
+        age = f"{word('oldest')} {_span(row['oldest_s'], english)}"
         yield f"{word('waiting')} · {row['consumer']}", f"{row['waiting']} · {age}"
 
 
@@ -138,8 +162,6 @@ def _bytes(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
+def _span(seconds: float, english: bool) -> str:
+    size = next((size for size in SPANS if seconds >= size), 1)
+    return f"{seconds / size:.1f} {SPANS[size][english]}"

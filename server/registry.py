@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from domain.settings import Settings
-from server.registry_check import Rows, conflicts
+from server.registry_check import Plugins, Rows, conflicts, missing
 from server.registry_file import LISTS
 from warning.response.incident import staff
 
@@ -36,14 +36,18 @@ class RegistryError(Exception):
         return [str(problem) for problem in self.args]
 
 
-def register(conn: Connection[Any], registry: Mapping[str, object]) -> dict[str, int]:
+def register(
+    conn: Connection[Any], registry: Mapping[str, object], plugins: Plugins | None = None
+) -> dict[str, int]:
     """Write the registry by code, in one transaction; return how many rows of each kind are new or changed.
 
-    What the file does not name stays. RegistryError tells every problem found, and nothing is written.
+    What the file does not name stays. RegistryError tells every problem found, and nothing is written; that
+    rules and channels exist is looked up in `plugins`, where these are given.
     """
     rows, problems = read(registry)
     with conn.transaction():
         problems += conflicts(conn, registry, rows)
+        problems += missing(rows, plugins) if plugins else []
         if problems:
             raise RegistryError(*problems)
         sites, things, units, recipients = (
@@ -90,10 +94,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     args = parser.parse_args(argv)
     try:
-        registry = _load(args.file)
-        url = Settings.from_env().database()
+        registry, settings = _load(args.file), Settings.from_env()
+        plugins, url = Plugins.load(settings.rules), settings.database()
         with psycopg.connect(url, autocommit=True) as conn, conn.transaction(force_rollback=args.dry_run):
-            counts = register(conn, registry)
+            counts = register(conn, registry, plugins)
     except RegistryError as error:
         for problem in error.problems:
             if args.json:

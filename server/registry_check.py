@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from pkgutil import iter_modules
 from typing import Any
 
 from psycopg import Connection
 
+import warning.channels
 from domain.thing import Mode
 from domain.wire import down_topic
 from server.registry_file import Thing
+from warning import rules
+from warning.rules import Rule
 
 #: list -> place in the file, as in "sites[3]" -> row
 Rows = dict[str, dict[str, Any]]
@@ -41,6 +46,37 @@ def conflicts(conn: Connection[Any], registry: Mapping[str, object], rows: Rows)
         *_taken(conn, rows),
         *_belied(conn, rows["things"]),
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugins:
+    """What a registry may name that is no row: rules by name, and channels."""
+
+    rules: Mapping[str, Rule]
+    channels: Set[str]
+
+    @classmethod
+    def load(cls, folder: str) -> Plugins:
+        """Look up the rules, with one's own in the folder, and the channels; RuleError for a bad file."""
+        channels = {found.name for found in iter_modules(warning.channels.__path__)}
+        return cls(rules=rules.load(folder), channels=channels)
+
+
+def missing(rows: Rows, plugins: Plugins) -> list[str]:
+    """Return the rules and channels that are named and do not exist: nobody would notice until it matters."""
+    problems = []
+    for place, site in rows["sites"].items():
+        rule = rules.find(plugins.rules, site.rule, site.type)
+        if rule is None:
+            known = ", ".join([rules.DEFAULT, *plugins.rules])
+            problems.append(f"{place}.rule: no rule {site.rule!r} for a {site.type}; there are {known}")
+        elif site.type not in rule.hazard_types:
+            problems.append(f"{place}.rule: {rule.name} is made for {', '.join(rule.hazard_types)}")
+    for place, recipient in rows["recipients"].items():
+        if recipient.channel not in plugins.channels:
+            known = ", ".join(sorted(plugins.channels))
+            problems.append(f"{place}.channel: no channel {recipient.channel!r}; there are {known}")
+    return problems
 
 
 def _codes(registry: Mapping[str, object], name: str) -> set[str]:

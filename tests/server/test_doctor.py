@@ -252,7 +252,18 @@ def test_where_nothing_runs_it_says_so(
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
-        ("zh", ["六盘体检", "已搁置的事件", "ValueError: no such", "2 个事件已搁置：排除原因后"]),
+        (
+            "zh",
+            [
+                "六盘体检",
+                "已搁置的事件",
+                "最近失败原因",
+                "st-2",
+                "从未",
+                "ValueError: no such",
+                "2 个事件已搁置：排除原因后",
+            ],
+        ),
         (
             "en",
             [
@@ -276,6 +287,7 @@ def test_people_read_it_in_their_language(
     assert doctor.main([]) == 0
     assert ("一切正常" if lang == "zh" else "all is well") in capsys.readouterr().out
     set_aside(db, "a [bold]b", "c")
+    register(db, STATION)
     assert doctor.main([]) == 1
     shown = capsys.readouterr().out
     for word in [*words, "a [bold]b"]:

@@ -12,13 +12,15 @@ import pytest
 from psycopg import Connection
 
 from server.registry import RegistryError, main, register
+from server.registry_check import Plugins
+from warning import rules
 
 SQUARE = [[106.2, 35.9], [106.21, 35.9], [106.21, 35.91], [106.2, 35.91], [106.2, 35.9]]
 
 REGISTRY: dict[str, Any] = {
     "sites": [
         {"code": "GY-001", "region": "640402", "name_zh": "东坡滑坡", "name_en": "East slope",
-         "type": "landslide", "mode": "exercise", "rule": "landslide", "lon": 106.205, "lat": 35.905,
+         "type": "landslide", "mode": "exercise", "rule": "default", "lon": 106.205, "lat": 35.905,
          "polygon": SQUARE, "threatened": 36, "contact": "Ma 0954-000000"},
     ],
     "things": [
@@ -165,6 +167,39 @@ def test_the_unit_of_stored_results_cannot_be_changed(
     registry["things"][0]["datastreams"][0]["unit"] = "cm"
     with pytest.raises(RegistryError, match=r"datastreams\[0\].unit: the stored results are in 'mm'"):
         register(conn, registry)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (["sites", 0, "rule"], "rain", "sites[0].rule: no rule 'rain' for a landslide; there are default, "),
+        (["sites", 0, "rule"], "debris_flow_rain", "sites[0].rule: debris_flow_rain is made for debris_flow"),
+        (
+            ["recipients", 0, "channel"],
+            "pigeon",
+            "recipients[0].channel: no channel 'pigeon'; ",
+        ),
+    ],
+)
+def test_what_nobody_would_notice_until_it_matters(
+    conn: Connection[Any], registry: dict[str, Any], path: list[Any], value: str, told: str
+) -> None:
+    plugins = Plugins.load("")
+    name, number, field = path
+    right, registry[name][number][field] = registry[name][number][field], value
+    with pytest.raises(RegistryError) as caught:
+        register(conn, registry, plugins)
+    (problem,) = caught.value.problems
+    assert problem.startswith(told)
+    registry[name][number][field] = right
+    assert register(conn, registry, plugins)["sites"] == 1
+
+
+def test_a_rule_of_ones_own_counts(conn: Connection[Any], registry: dict[str, Any], tmp_path: Path) -> None:
+    own = (Path(rules.__file__).parent / "rain_displacement.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(own.replace("name: rain_displacement", "name: own"))
+    registry["sites"][0]["rule"] = "own"
+    assert register(conn, registry, Plugins.load(str(tmp_path)))["sites"] == 1
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
