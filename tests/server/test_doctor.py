@@ -250,7 +250,7 @@ def test_where_nothing_runs_it_says_so(
 
 
 READ = {
-    "zh": ["六盘体检", "已搁置的事件", "最近失败原因", "st-2", "从未", "2 个事件已搁置：排除原因后"],
+    "zh": ["六盘体检", "已搁置的事件", "最近失败原因", "st-2", "从未", "2 个事件已搁置"],
     "en": [
         "Liupan: how it is",
         "events set aside",
