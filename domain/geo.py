@@ -10,6 +10,9 @@ from itertools import pairwise
 #: mean Earth radius of the IUGG, m
 EARTH_RADIUS_M = 6_371_008.8
 
+#: m; two fixes farther apart have something unrecorded between them: a track is interrupted there
+GAP_M = 2000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
@@ -46,6 +49,16 @@ def distance_m(a: Position, b: Position) -> float:
 def length_m(line: Sequence[Position]) -> float:
     """Return the length in m of the line through the positions, in their order."""
     return sum(distance_m(a, b) for a, b in pairwise(line))
+
+
+def pieces(track: Sequence[Position]) -> list[list[Position]]:
+    """Return the track in pieces, cut where two fixes lie more than GAP_M apart."""
+    parts: list[list[Position]] = []
+    for fix in track:
+        if not parts or distance_m(parts[-1][-1], fix) > GAP_M:
+            parts.append([])
+        parts[-1].append(fix)
+    return parts
 
 
 def point_in_polygon(point: Position, ring: Sequence[Position]) -> bool:

@@ -124,7 +124,7 @@ def refusals(conn: Connection[Any], source: Source, began: datetime) -> Iterator
 def track(conn: Connection[Any], source: Source) -> dict[str, Any]:
     """Return how long the stored track of the source's phone is, in m, piece by piece."""
     [phone] = source.registry["things"]
-    pieces = [
+    lines = [
         [
             Position(lon=lon, lat=lat)
             for lon, lat in conn.execute(
@@ -136,9 +136,9 @@ def track(conn: Connection[Any], source: Source) -> dict[str, Any]:
     ]
     return {
         "device": phone["code"],
-        "points": sum(map(len, pieces)),
-        "pieces": len(pieces),
-        "length_m": round(sum(map(length_m, pieces))),
+        "points": sum(map(len, lines)),
+        "pieces": len(lines),
+        "length_m": round(sum(map(length_m, lines))),
         "untimed": source.untimed,
     }
 

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import Connection
 
 from domain.clock import parse_time
-from domain.geo import Position, length_m
+from domain.geo import Position, length_m, pieces
 from domain.patrol import TrackPoint
 from domain.settings import Settings
 from domain.wire import encode
@@ -42,7 +42,11 @@ def main(argv: list[str]) -> int:
     elif args.json:
         print(encode(told).decode())
     else:
-        print("{device}: {points} points, {length_km} km, from {started} to {ended}".format(**told))
+        print(
+            "{device}: {points} points in {pieces} pieces, {length_km} km, from {started} to {ended}".format(
+                **told
+            )
+        )
     return 0
 
 
@@ -71,24 +75,25 @@ def read_track(
 
 
 def summary(fixes: Sequence[TrackPoint]) -> Mapping[str, object]:
-    """Return device, number of points, length (km, through the raw fixes) and the first and last time."""
+    """Return device, number of points and of pieces, length (km, through the raw fixes), first and last time."""
+    parts = pieces([fix.position for fix in fixes])
     return {
         "device": fixes[0].device,
         "points": len(fixes),
-        "length_km": round(length_m([fix.position for fix in fixes]) / 1000, 3),
+        "pieces": len(parts),
+        "length_km": round(sum(map(length_m, parts)) / 1000, 3),
         "started": fixes[0].at,
         "ended": fixes[-1].at,
     }
 
 
 def feature(fixes: Sequence[TrackPoint]) -> Mapping[str, object]:
-    """Return the track as a GeoJSON Feature, a Point when there is one fix; `coordTimes` are its times."""
-    line = [_coordinates(fix.position) for fix in fixes]
-    geometry = (
-        {"type": "LineString", "coordinates": line}
-        if len(line) > 1
-        else {"type": "Point", "coordinates": line[0]}
-    )
+    """Return the track as a GeoJSON Feature: its pieces, a piece of one fix twice; `coordTimes` are the times."""
+    lines = [
+        [_coordinates(position) for position in (part if len(part) > 1 else part * 2)]
+        for part in pieces([fix.position for fix in fixes])
+    ]
+    geometry = {"type": "MultiLineString", "coordinates": lines}
     properties = {**summary(fixes), "coordTimes": [fix.at for fix in fixes]}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 

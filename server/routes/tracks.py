@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from domain.geo import Position, distance_m, length_m
+from domain.geo import Position, length_m, pieces
 from server.caller import Reader
 from server.geojson import Feature, line
 from server.routes import Db, Moment, Out, row, rows
 
 router = APIRouter(prefix="/tracks", tags=["tracks"])
-
-#: m; two fixes farther apart have something unrecorded between them: the line is interrupted there
-GAP_M = 2000
 
 
 class Device(Out):
@@ -78,13 +74,3 @@ def show_track(
         "next": more[0].at if more else None,
     }
     return Feature(geometry=line(parts), properties=properties)
-
-
-def pieces(positions: Sequence[Position]) -> list[list[Position]]:
-    """Return the line in pieces, cut where two positions are more than GAP_M apart."""
-    parts: list[list[Position]] = []
-    for position in positions:
-        if not parts or distance_m(parts[-1][-1], position) > GAP_M:
-            parts.append([])
-        parts[-1].append(position)
-    return parts

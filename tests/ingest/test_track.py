@@ -14,17 +14,17 @@ from psycopg import Connection
 from ingest.track import main
 
 START = datetime(2026, 8, 12, 3, 0, tzinfo=UTC)
-#: one degree along a meridian of the sphere of radius 6,371,008.8 m: 6371.0088 * pi / 180
-DEGREE_KM = 111.195
+#: 0.01 degrees along a meridian of the sphere of radius 6,371,008.8 m: 6371.0088 * pi / 18000
+STEP_KM = 1.11195
 
 
 @pytest.fixture
 def walked(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection[Any]]:
-    """A device that went one degree north and a half back, stored out of order; and another device."""
+    """A device that went a hundredth of a degree north and half of it back, stored out of order; and another device."""
     monkeypatch.setenv("LIUPAN_DATABASE_URL", database_url)
     with psycopg.connect(database_url, autocommit=True) as conn:
         for device, minutes, lat, altitude in (
-            ("ph-1", 20, 35.5, None), ("ph-1", 0, 35.0, 1800.0), ("ph-1", 10, 36.0, None),
+            ("ph-1", 20, 35.005, None), ("ph-1", 0, 35.0, 1800.0), ("ph-1", 10, 35.01, None),
             ("ph-2", 5, 50.0, None),
         ):  # fmt: skip
             conn.execute(
@@ -43,18 +43,18 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, Any]:
 def test_the_whole_track(walked: Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
     code, told = run(capsys, "ph-1", "--json")
     assert (code, told["device"], told["points"]) == (0, "ph-1", 3)
-    assert told["length_km"] == pytest.approx(1.5 * DEGREE_KM, abs=0.001)
+    assert told["length_km"] == pytest.approx(1.5 * STEP_KM, abs=0.001)
     assert datetime.fromisoformat(told["started"]) == START
     assert datetime.fromisoformat(told["ended"]) == START + timedelta(minutes=20)
     assert main(["ph-1"]) == 0
-    assert capsys.readouterr().out.startswith("ph-1: 3 points, 166.793 km, from 2026-08-12")
+    assert capsys.readouterr().out.startswith("ph-1: 3 points in 1 pieces, 1.668 km, from 2026-08-12")
 
 
 @pytest.mark.parametrize(
     ("limits", "points", "length_km"),
     [
-        (["--from", "2026-08-12T11:10:00+08:00"], 2, 0.5 * DEGREE_KM),
-        (["--to", "2026-08-12T03:10:00Z"], 2, DEGREE_KM),
+        (["--from", "2026-08-12T11:10:00+08:00"], 2, 0.5 * STEP_KM),
+        (["--to", "2026-08-12T03:10:00Z"], 2, STEP_KM),
         (["--from", "2026-08-12T03:05:00Z", "--to", "2026-08-12T03:15:00Z"], 1, 0),
     ],
 )
@@ -71,12 +71,24 @@ def test_a_part_of_it(
 
 def test_geojson(walked: Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
     _, feature = run(capsys, "ph-1", "--geojson")
-    line = [[106.0, 35.0, 1800.0], [106.0, 36.0], [106.0, 35.5]]
+    line = [[106.0, 35.0, 1800.0], [106.0, 35.01], [106.0, 35.005]]
     assert feature["type"] == "Feature"
-    assert feature["geometry"] == {"type": "LineString", "coordinates": line}
+    assert feature["geometry"] == {"type": "MultiLineString", "coordinates": [line]}
     assert len(feature["properties"]["coordTimes"]) == 3
     _, feature = run(capsys, "ph-2", "--geojson")
-    assert feature["geometry"] == {"type": "Point", "coordinates": [106.0, 50.0]}
+    assert feature["geometry"] == {"type": "MultiLineString", "coordinates": [[[106.0, 50.0]] * 2]}
+
+
+def test_a_gap_is_no_straight_line(walked: Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """A fix 3.3 km further on begins a new piece, and its distance is not part of the way."""
+    walked.execute(
+        "INSERT INTO track_point (device, at, lon, lat, region, received_at)"
+        " VALUES ('ph-1', %s, 106.0, 35.035, '640402', now())",
+        (START + timedelta(minutes=50),),
+    )
+    _, told = run(capsys, "ph-1", "--json")
+    assert (told["points"], told["pieces"]) == (4, 2)
+    assert told["length_km"] == pytest.approx(1.5 * STEP_KM, abs=0.001)
 
 
 def test_no_fix_is_said(walked: Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
