@@ -75,7 +75,7 @@ def read_track(
 
 
 def summary(fixes: Sequence[TrackPoint]) -> Mapping[str, object]:
-    """Return device, number of points and of pieces, length (km, through the raw fixes), first and last time."""
+    """Return device, points, pieces, length (km, through the raw fixes), first and last time."""
     parts = pieces([fix.position for fix in fixes])
     return {
         "device": fixes[0].device,
@@ -88,7 +88,7 @@ def summary(fixes: Sequence[TrackPoint]) -> Mapping[str, object]:
 
 
 def feature(fixes: Sequence[TrackPoint]) -> Mapping[str, object]:
-    """Return the track as a GeoJSON Feature: its pieces, a piece of one fix twice; `coordTimes` are the times."""
+    """Return the track as a GeoJSON Feature of its pieces (one fix stands twice) and their `coordTimes`."""
     lines = [
         [_coordinates(position) for position in (part if len(part) > 1 else part * 2)]
         for part in pieces([fix.position for fix in fixes])

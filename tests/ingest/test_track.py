@@ -20,7 +20,7 @@ STEP_KM = 1.11195
 
 @pytest.fixture
 def walked(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection[Any]]:
-    """A device that went a hundredth of a degree north and half of it back, stored out of order; and another device."""
+    """A device that went 0.01 degrees north and half of it back, stored out of order; and another one."""
     monkeypatch.setenv("LIUPAN_DATABASE_URL", database_url)
     with psycopg.connect(database_url, autocommit=True) as conn:
         for device, minutes, lat, altitude in (
