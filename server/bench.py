@@ -1,6 +1,7 @@
 """`liupan bench path`: from a result being published to the alert on a phone's topic, under load.
 
-Runs an installation of its own in a temporary folder; nothing is asserted. {load}
+Runs an installation of its own in a temporary folder, and asserts nothing. Every tenth of a second a rain
+gauge tells what brings its site to blue; the time runs from there until a phone hears the alert.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from psycopg import Connection
 from domain.settings import Settings
 from domain.wire import decode, down_topic
 from server import apart, bench_load
+from server.gauge import cpu_s, quantile, rss_mb_of
 from server.registry import register
 from server.up import Stack, running
 
@@ -62,7 +64,7 @@ class Run:
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; one JSON object with --json."""
-    text = (__doc__ or "").format(load=bench_load.__doc__)
+    text = f"{__doc__}\n{bench_load.MIX}"
     parser = argparse.ArgumentParser(
         prog="liupan bench", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -103,15 +105,15 @@ def _under_load(run: Run, client: Client) -> dict[str, object]:
     with subprocess.Popen(speaker, env=env, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own
         time.sleep(min(WARM_S, run.seconds / 2))
         pids = {**run.stack.pids(), "background": child.pid, "bench": os.getpid()}
-        since, at, cpu = datetime.now(UTC), time.monotonic(), _cpu_s(pids)
+        since, at, cpu = datetime.now(UTC), time.monotonic(), cpu_s(pids)
         for number, site in enumerate(run.sites):
             time.sleep(max(0.0, at + number * EVERY_S - time.monotonic()))
             topic, payload = bench_load.probe(site, datetime.now(UTC))
             run.said[site] = time.monotonic()
             client.publish(topic, payload, qos=1)
         until, spent_s = datetime.now(UTC), time.monotonic() - at
-        busy = {name: round((used - cpu[name]) / spent_s, 2) for name, used in _cpu_s(pids).items()}
-        rss_mb = sum(_rss_mb(pid) for name, pid in run.stack.pids().items() if name not in SERVERS)
+        busy = {name: round((used - cpu[name]) / spent_s, 2) for name, used in cpu_s(pids).items()}
+        rss_mb = sum(rss_mb_of(pid) for name, pid in run.stack.pids().items() if name not in SERVERS)
         child.wait()
     with suppress(RuntimeError):
         _until(lambda: len(run.heard) == len(run.said), "alerts are missing")
@@ -119,10 +121,10 @@ def _under_load(run: Run, client: Client) -> dict[str, object]:
     stored = _stored(run.conn, since, until)
     return {
         "rate": round(stored / (until - since).total_seconds()),
-        "median_ms": _quantile(times_ms, 0.5),
-        "p90_ms": _quantile(times_ms, 0.9),
-        "p99_ms": _quantile(times_ms, 0.99),
-        "max_ms": _quantile(times_ms, 1.0),
+        "median_ms": quantile(times_ms, 0.5),
+        "p90_ms": quantile(times_ms, 0.9),
+        "p99_ms": quantile(times_ms, 0.99),
+        "max_ms": quantile(times_ms, 1.0),
         "probes": len(run.said),
         "lost": len(run.said) - len(times_ms),
         "rss_mb": round(rss_mb),
@@ -188,28 +190,6 @@ def _stored(conn: Connection[Any], since: datetime, until: datetime) -> int:
 def _one(conn: Connection[Any], query: LiteralString, *params: object) -> int:
     row = conn.execute(query, params).fetchone()
     return int(row[0]) if row else 0
-
-
-def _quantile(values: Sequence[float], share: float) -> float | None:
-    """Return the value below or at which this share of the sorted values lies; None without any."""
-    return round(values[math.ceil(share * len(values)) - 1], 1) if values else None
-
-
-def _rss_mb(pid: int) -> float:
-    """Return the resident memory of a process in MB (10^6 bytes), as Linux tells it."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def _cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    """Return the processor time in s that each process and its living children have used so far."""
-    names, spent = {pid: name for name, pid in pids.items()}, dict.fromkeys(pids, 0.0)
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            told = (folder / "stat").read_text().rpartition(")")[2].split()
-            if name := names.get(int(folder.name)) or names.get(int(told[1])):
-                spent[name] += (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-    return spent
 
 
 def _told(figures: Mapping[str, object]) -> str:

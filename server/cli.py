@@ -46,6 +46,10 @@ COMMANDS = {
 }
 
 
+#: options with which a command needs nothing that runs
+ALONE = {"-h", "--help", "--registry", "--truth"}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command that the arguments name; return its exit code, 2 when there is no such command."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or ["help"]
@@ -64,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(name: str, argv: list[str]) -> int:
     command = COMMANDS[name]
     try:
-        if command.joins and not {"-h", "--help"} & set(argv):
+        if command.joins and not ALONE & set(argv):
             _join()
         return int(import_module(command.module).main(argv))
     except KeyboardInterrupt:

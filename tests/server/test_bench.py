@@ -11,6 +11,7 @@ from itertools import islice
 import pytest
 
 from server import bench_load
+from server.gauge import quantile
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
 
@@ -65,8 +66,6 @@ def test_background_never_repeats_a_time_nor_reaches_into_the_future() -> None:
 
 
 def test_quantiles_are_values_that_were_measured() -> None:
-    from server.bench import _quantile
-
     values = [float(i) for i in range(1, 101)]
-    assert [_quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
-    assert _quantile([], 0.5) is None
+    assert [quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
+    assert quantile([], 0.5) is None
