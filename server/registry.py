@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from domain.settings import Settings
-from server.registry_check import Plugins, Rows, conflicts, missing
+from server.registry_check import Installation, Rows, conflicts, missing
 from server.registry_file import LISTS
 from warning.response.incident import staff
 
@@ -37,17 +37,17 @@ class RegistryError(Exception):
 
 
 def register(
-    conn: Connection[Any], registry: Mapping[str, object], plugins: Plugins | None = None
+    conn: Connection[Any], registry: Mapping[str, object], installation: Installation | None = None
 ) -> dict[str, int]:
     """Write the registry by code, in one transaction; return how many rows of each kind are new or changed.
 
-    What the file does not name stays. RegistryError tells every problem found, and nothing is written; that
-    rules and channels exist is looked up in `plugins`, where these are given.
+    What the file does not name stays. RegistryError tells every problem found, and nothing is written. With
+    an `installation` this includes what it does not have: rules, channels, regions.
     """
     rows, problems = read(registry)
     with conn.transaction():
         problems += conflicts(conn, registry, rows)
-        problems += missing(rows, plugins) if plugins else []
+        problems += missing(rows, installation) if installation else []
         if problems:
             raise RegistryError(*problems)
         sites, things, units, recipients = (
@@ -95,9 +95,9 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     try:
         registry, settings = _load(args.file), Settings.from_env()
-        plugins, url = Plugins.load(settings.rules), settings.database()
+        installation, url = Installation.of(settings), settings.database()
         with psycopg.connect(url, autocommit=True) as conn, conn.transaction(force_rollback=args.dry_run):
-            counts = register(conn, registry, plugins)
+            counts = register(conn, registry, installation)
     except RegistryError as error:
         for problem in error.problems:
             if args.json:

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 import warning.channels
+from domain.settings import Settings
 from domain.thing import Mode
 from domain.wire import down_topic
 from server.registry_file import Thing
@@ -49,32 +50,39 @@ def conflicts(conn: Connection[Any], registry: Mapping[str, object], rows: Rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plugins:
-    """What a registry may name that is no row: rules by name, and channels."""
+class Installation:
+    """What a registry may name that is no row: rules, channels, and the prefix of the regions served."""
 
     rules: Mapping[str, Rule]
     channels: Set[str]
+    region: str
 
     @classmethod
-    def load(cls, folder: str) -> Plugins:
-        """Look up the rules, with one's own in the folder, and the channels; RuleError for a bad file."""
+    def of(cls, settings: Settings) -> Installation:
+        """Look up what these settings give; RuleError for a rule file that is wrong."""
         channels = {found.name for found in iter_modules(warning.channels.__path__)}
-        return cls(rules=rules.load(folder), channels=channels)
+        return cls(rules=rules.load(settings.rules), channels=channels, region=settings.region)
 
 
-def missing(rows: Rows, plugins: Plugins) -> list[str]:
-    """Return the rules and channels that are named and do not exist: nobody would notice until it matters."""
-    problems = []
+def missing(rows: Rows, installation: Installation) -> list[str]:
+    """Return what is named and is not there: nobody would notice it before it matters."""
+    problems = [
+        f"{place}.region: {row.region} lies outside of this installation's {installation.region}; set"
+        " LIUPAN_REGION to the prefix of all its regions"
+        for name in ("sites", "things", "units")
+        for place, row in rows[name].items()
+        if not row.region.startswith(installation.region)
+    ]
     for place, site in rows["sites"].items():
-        rule = rules.find(plugins.rules, site.rule, site.type)
+        rule = rules.find(installation.rules, site.rule, site.type)
         if rule is None:
-            known = ", ".join([rules.DEFAULT, *plugins.rules])
+            known = ", ".join([rules.DEFAULT, *installation.rules])
             problems.append(f"{place}.rule: no rule {site.rule!r} for a {site.type}; there are {known}")
         elif site.type not in rule.hazard_types:
             problems.append(f"{place}.rule: {rule.name} is made for {', '.join(rule.hazard_types)}")
     for place, recipient in rows["recipients"].items():
-        if recipient.channel not in plugins.channels:
-            known = ", ".join(sorted(plugins.channels))
+        if recipient.channel not in installation.channels:
+            known = ", ".join(sorted(installation.channels))
             problems.append(f"{place}.channel: no channel {recipient.channel!r}; there are {known}")
     return problems
 

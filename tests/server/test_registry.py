@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from domain.settings import Settings
 from server.registry import RegistryError, main, register
-from server.registry_check import Plugins
+from server.registry_check import Installation
 from warning import rules
 
 SQUARE = [[106.2, 35.9], [106.21, 35.9], [106.21, 35.91], [106.2, 35.91], [106.2, 35.9]]
@@ -174,32 +175,30 @@ def test_the_unit_of_stored_results_cannot_be_changed(
     [
         (["sites", 0, "rule"], "rain", "sites[0].rule: no rule 'rain' for a landslide; there are default, "),
         (["sites", 0, "rule"], "debris_flow_rain", "sites[0].rule: debris_flow_rain is made for debris_flow"),
-        (
-            ["recipients", 0, "channel"],
-            "pigeon",
-            "recipients[0].channel: no channel 'pigeon'; ",
-        ),
+        (["recipients", 0, "channel"], "pigeon", "recipients[0].channel: no channel 'pigeon'; there"),
+        (["units", 0, "region"], "620100", "units[0].region: 620100 lies outside of this installation's 64"),
     ],
 )
 def test_what_nobody_would_notice_until_it_matters(
-    conn: Connection[Any], registry: dict[str, Any], path: list[Any], value: str, told: str
+    conn: Connection[Any], registry: dict[str, Any], tmp_path: Path, path: list[Any], value: str, told: str
 ) -> None:
-    plugins = Plugins.load("")
+    installation = Installation.of(Settings(state=tmp_path, region="64"))
     name, number, field = path
     right, registry[name][number][field] = registry[name][number][field], value
     with pytest.raises(RegistryError) as caught:
-        register(conn, registry, plugins)
+        register(conn, registry, installation)
     (problem,) = caught.value.problems
     assert problem.startswith(told)
     registry[name][number][field] = right
-    assert register(conn, registry, plugins)["sites"] == 1
+    assert register(conn, registry, installation)["sites"] == 1
 
 
 def test_a_rule_of_ones_own_counts(conn: Connection[Any], registry: dict[str, Any], tmp_path: Path) -> None:
     own = (Path(rules.__file__).parent / "rain_displacement.yaml").read_text()
     (tmp_path / "own.yaml").write_text(own.replace("name: rain_displacement", "name: own"))
     registry["sites"][0]["rule"] = "own"
-    assert register(conn, registry, Plugins.load(str(tmp_path)))["sites"] == 1
+    installation = Installation.of(Settings(state=tmp_path, rules=str(tmp_path)))
+    assert register(conn, registry, installation)["sites"] == 1
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
