@@ -18,10 +18,10 @@ from domain.wire import encode, up_topic
 
 #: what the load is made of, for people
 MIX = """The background: of each 5 of 500 stations 3 are national ones whose `$dp` frames hold 6 results
-(rain and its total, three GNSS axes, a crack: the default rule looks at 5), 2 send own JSON with one result each
-(rain, which the rule looks at, soil moisture and battery voltage, which it does not). Of 5 observations 4 come
-in frames. With each message a station goes ten minutes on, so the models see hours go by as they would in an
-installation with a thousand times as many stations."""
+(rain and its total, three GNSS axes, a crack: the default rule looks at 5), 2 send own JSON with one
+result each (rain, which the rule looks at, soil moisture and battery voltage, which it does not). Of 5
+observations 4 come in frames. With each message a station goes ten minutes on, so the models see hours
+go by as they would in an installation with a thousand times as many stations."""
 
 SITES = 500
 STEP = timedelta(minutes=10)
