@@ -55,7 +55,8 @@ class Settings:
         values: dict[str, object] = {"state": Path(env.get("LIUPAN_STATE") or ".liupan").absolute()}
         for name in cls.__slots__:
             text = env.get(f"LIUPAN_{name.upper()}", "").strip()
-            if not text or name == "state":
+            # an empty region is all of China; elsewhere an empty variable is one that is not set
+            if name == "state" or not (text or (name == "region" and "LIUPAN_REGION" in env)):
                 continue
             if isinstance(cls.__dataclass_fields__[name].default, int):
                 if not text.isdigit():
