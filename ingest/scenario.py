@@ -70,16 +70,16 @@ class Place:
 
 PLACES = (
     Place(region="640422", zh="西吉", en="Xiji", type="landslide", lon=105.790, lat=36.020,
-          threatened=86, slope=Slope(creep_mm_h=2.0, azimuth_deg=140, onset=0.02, failure=0.7), wire="dp"),
+          threatened=86, slope=Slope(creep_mm_h=2.0, azimuth_deg=135, onset=0.02, failure=0.7), wire="dp"),
     Place(region="640423", zh="隆德", en="Longde", type="landslide", lon=106.160, lat=35.570,
           threatened=41, wire="json",
-          slope=Slope(creep_mm_h=1.6, azimuth_deg=255, steps=((0.45, 10.0), (0.7, 8.0)))),
+          slope=Slope(creep_mm_h=1.6, azimuth_deg=225, steps=((0.45, 10.0), (0.7, 8.0)))),
     Place(region="640402", zh="原州", en="Yuanzhou", type="landslide", lon=106.310, lat=36.070,
           threatened=120, slope=Slope(creep_mm_h=0.0, azimuth_deg=60), wire="dp", time_zone="Asia/Shanghai"),
     Place(region="640424", zh="泾源", en="Jingyuan", type="debris_flow", lon=106.380, lat=35.430,
           threatened=63, slope=Slope(creep_mm_h=0.0), wire="dp"),
     Place(region="640425", zh="彭阳", en="Pengyang", type="landslide", lon=106.580, lat=35.880,
-          threatened=28, slope=Slope(creep_mm_h=0.02, azimuth_deg=310), wire="json"),
+          threatened=28, slope=Slope(creep_mm_h=0.0, azimuth_deg=310), wire="json"),
 )  # fmt: skip
 
 #: rescue teams: (device and code, Chinese and English place, region, where they stand)

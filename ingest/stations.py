@@ -50,7 +50,7 @@ def measured(scenario: Scenario, place: Place) -> Iterator[tuple[datetime, Resul
         except ValueError:
             yield at, results  # the ground under the other sensors is gone
             continue
-        shares = (math.cos(azimuth), math.sin(azimuth), -0.4)
+        shares = (math.cos(azimuth), math.sin(azimuth), -0.6)
         for axis, share in zip("XYZ", shares, strict=True):
             results[f"L1_GP_1/gpsTotal{axis}"] = round(
                 moved * share + random.gauss(0, blur * GNSS_SIGMA_MM), 2
