@@ -88,6 +88,7 @@ def test_what_waits_outlives_a_stop_and_a_kill(settings: Settings) -> None:
 def test_without_mosquitto_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(broker, "ELSEWHERE", "")
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
     with pytest.raises(RuntimeError, match="mosquitto is not installed: make setup"):
         broker.prepare(Settings(state=tmp_path))
 
@@ -95,10 +96,10 @@ def test_without_mosquitto_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 def test_one_that_set_up_has_unpacked_runs(
     settings: Settings, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program, _ = broker.find()
+    program, own = broker.find()
     monkeypatch.setattr(sys, "prefix", str(state / "venv"))
     libraries = state / "venv" / "mosquitto" / "usr" / "lib" / "some-linux-gnu"
-    libraries.mkdir(parents=True)
+    shutil.copytree(own, libraries) if own else libraries.mkdir(parents=True)
     (libraries.parents[1] / "sbin").mkdir()
     shutil.copy(program, libraries.parents[1] / "sbin" / "mosquitto")
     monkeypatch.setenv("PATH", "/nowhere")

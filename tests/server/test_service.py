@@ -37,7 +37,9 @@ def test_it_runs_until_the_block_ends(tmp_path: Path) -> None:
 
 
 def test_its_last_words_say_why_it_did_not_start(tmp_path: Path) -> None:
-    dying = python(tmp_path, "import sys; print('first'); sys.exit('no disk')", ready=lambda: False)
+    dying = python(
+        tmp_path, "import sys; print('first', flush=True); sys.exit('no disk')", ready=lambda: False
+    )
     told = pytest.raises(
         RuntimeError, match=r"child ended with code 1: no disk \(all of it in .*child\.log\)"
     )
