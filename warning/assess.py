@@ -181,7 +181,9 @@ def _add(desk: Desk, hours: Iterable[tuple[int, int, int, int, int, int]]) -> di
     for site, stream, hour, total, count, newest_us in hours:
         window = desk.windows[site]
         series = window.series[stream]
+        window.heard_us = max(window.heard_us, newest_us)
         if count == 0 or series.add(hour, total, count, newest_us):
+            window.changed.add(stream)
             first = window.first_to_assess(stream, hour)
             changed[site] = min(first, changed.get(site, first))
         elif hour == window.newest_h:

@@ -1,15 +1,14 @@
 """A rule over series: what its models say at each step, and the level that follows. History and live are
 this.
 
-A step is an hour in which any sensor of the site was heard; its last one is the live answer. Each model
-looks at each of its sensors by itself, and its last answer counts for `valid_h` hours. Several sites can lie
-behind one another on one timeline, PIECE_H apart: no model remembers so far, so they do not know of each
-other.
+A step is an hour in which any sensor of the site was heard; its last one is the live answer. Each model looks
+at each of its sensors by itself, and its last answer counts for `valid_h` hours. Several sites can lie behind
+one another on one timeline, PIECE_H apart: no model remembers so far, so they do not know of each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from domain.alert import Level
 from warning.level import State, fold
 from warning.rules import Rule, Use
-from warning.windows import Answer, Flags, Floats, Ints
+from warning.windows import Flags, Floats, Ints
 
 #: hours between the series of two sites on one timeline
 PIECE_H = 10_000_000
@@ -38,23 +37,21 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
-    """Hourly values of one slot: hour numbers (increasing), values, and the background of each model, by
-    key.
+class Answered:
+    """A model's answer for one slot: hour numbers (increasing), and for each its values in the model's
+    order.
     """
 
     time_h: Ints
-    value: Floats
-    background: Mapping[str, Floats]
+    values: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One model's answer for one slot, with the row of it that holds at each step."""
+    """An answer, and which of its rows holds at each step (-1: none yet)."""
 
     slot: Slot
-    answer: Answer
-    time_h: Ints
+    answered: Answered
     row: Ints
 
 
@@ -76,7 +73,7 @@ class Assessed:
     model_level: Levels
     over: Flags
     chosen: Ints
-    asked: tuple[tuple[Asked, ...], ...]
+    asked: Sequence[Sequence[Asked]]
 
 
 def history(
@@ -85,62 +82,69 @@ def history(
     """Return what the rule says of a whole record, {slot: (hour numbers, values)}, and the level after
     each step.
     """
-    inputs = {slot: Readings(time_h=t, value=v, background=backgrounds(rule, slot, t, v))
-              for slot, (t, v) in series.items()}  # fmt: skip
-    steps = np.unique(np.concatenate([t for t, _ in series.values()]))
-    assessed = evaluate(rule, inputs, steps)
-    said = zip(steps.tolist(), map(Level, assessed.level.tolist()), assessed.unanswered.tolist(), strict=True)
-    return assessed, list(fold(said, rule.hysteresis))
+    answers = [
+        {
+            slot: Answered(time_h=t, values=ask(use, t, v, backgrounds(use, t, v)))
+            for slot, (t, v) in series.items()
+            if slot.observed_property in use.inputs
+        }
+        for use in rule.uses
+    ]
+    assessed = combine(rule, answers, np.unique(np.concatenate([t for t, _ in series.values()])))
+    hours, said = assessed.steps.tolist(), map(Level, assessed.level.tolist())
+    return assessed, list(fold(zip(hours, said, assessed.unanswered.tolist(), strict=True), rule.hysteresis))
 
 
-def backgrounds(rule: Rule, slot: Slot, time_h: Ints, value: Floats) -> dict[str, Floats]:
-    """Return, for each model that learns from the days before, what it had learnt at each row."""
-    learnt = {}
+def backgrounds(use: Use, time_h: Ints, value: Floats) -> Floats | None:
+    """Return what the model had learnt at each row from the days before; None for models that do not."""
+    if use.model.background is None:
+        return None
     days, row = np.unique(time_h // 24, return_inverse=True)
-    for use in rule.uses:
-        if use.model.background and slot.observed_property in use.inputs:
-            columns = [
-                use.model.background(time_h, value, before_h=day * 24, **use.parameters) for day in days
-            ]
-            learnt[use.key] = np.array(columns).T[:, row]
-    return learnt
+    learnt = [use.model.background(time_h, value, before_h=day * 24, **use.parameters) for day in days]
+    return np.array(learnt).T[:, row]
 
 
-def evaluate(rule: Rule, inputs: Mapping[Slot, Readings], steps: Ints) -> Assessed:
-    """Return what the rule says at these steps (hour numbers, increasing)."""
-    asked = tuple(_ask(use, inputs, steps) for use in rule.uses)
+def ask(use: Use, time_h: Ints, value: Floats, background: Floats | None) -> Floats:
+    """Return the model's values (one row for each, in the model's order) for a series of hourly values."""
+    learnt = {} if background is None else {"background": background}
+    answer = use.model.exceedance(time_h, value, **learnt, **use.parameters)
+    return np.array([answer[name] for name in use.model.values])
+
+
+def combine(rule: Rule, answers: Sequence[Mapping[Slot, Answered]], steps: Ints) -> Assessed:
+    """Return what the rule says at these steps (hour numbers, increasing), from its models' answers."""
+    asked = [
+        [
+            Asked(slot=slot, answered=a, row=np.searchsorted(a.time_h, steps, side="right") - 1)
+            for slot, a in answered.items()
+            if len(a.time_h)
+        ]
+        for answered in answers
+    ]
     shape = (len(rule.uses), len(steps))
-    ratio, model_level = np.full(shape, np.nan), np.zeros(shape, np.int8)
-    chosen, silent = np.full(shape, -1), np.zeros(len(steps), np.bool_)
-    signs: dict[tuple[str, int], Levels] = {}
-    levels_of: list[list[Levels]] = []
+    ratio, over, chosen = np.full(shape, np.nan), np.zeros(shape, np.bool_), np.full(shape, -1)
+    silent, levels_of = np.zeros(len(steps), np.bool_), []
     for number, use in enumerate(rule.uses):
-        ratios, levels, heard = _states(use, asked[number], steps)
-        silent |= heard & np.isnan(ratios).all(axis=0)
+        ratios, levels, heard = _slots(use, asked[number], steps)
+        levels_of.append(levels)
         if len(ratios):
-            rank = np.where(np.isnan(ratios), -1.0, levels * 1e9 + np.clip(ratios, 0, 1e8))
-            best = rank.argmax(axis=0)
+            known = ~np.isnan(ratios)
+            silent |= heard & ~known.any(axis=0)
+            best = np.where(known, levels * 1e9 + np.clip(ratios, 0, 1e8), -1.0).argmax(axis=0)
             ratio[number] = np.take_along_axis(ratios, best[None], 0)[0]
-            chosen[number] = np.where(np.isnan(ratio[number]), -1, best)
-        levels_of.append(list(levels))
-    keys = [use.key for use in rule.uses]
-    for number, use in enumerate(rule.uses):
-        closed = ratio[keys.index(use.only_while)] < 1 if use.only_while else np.zeros(len(steps), np.bool_)
-        for of, level in zip(asked[number], levels_of[number], strict=True):
-            counted = np.where(closed, np.int8(0), level)
-            sign = (of.slot.observed_property.partition("_")[0], of.slot.sensor)
-            signs[sign] = np.maximum(signs.get(sign, counted), counted)
-            model_level[number] = np.maximum(model_level[number], counted)
-    unconfirmed = model_level.max(axis=0, initial=0)
+            chosen[number] = np.where(known.any(axis=0), best, -1)
+            over[number] = levels.any(axis=0) if use.lines else ratio[number] >= 1
+    model_level, signs = _counted(rule, asked, ratio, levels_of)
+    unconfirmed = model_level.max(axis=0)
     return Assessed(
         rule=rule,
         steps=steps,
-        level=_confirmed(rule, unconfirmed, signs),
+        level=_confirmed(rule, unconfirmed, list(signs)),
         unconfirmed=unconfirmed,
         unanswered=silent,
         ratio=ratio,
         model_level=model_level,
-        over=_over(rule, asked, ratio, levels_of),
+        over=over,
         chosen=chosen,
         asked=asked,
     )
@@ -151,60 +155,53 @@ def values(assessed: Assessed, model: int, step: int) -> tuple[Asked, dict[str, 
     if (chosen := int(assessed.chosen[model, step])) < 0:
         return None
     asked = assessed.asked[model][chosen]
-    row = asked.row[step]
-    return asked, {name: float(column[row]) for name, column in asked.answer.items()}
+    column = asked.answered.values[:, asked.row[step]].tolist()
+    return asked, dict(zip(assessed.rule.uses[model].model.values, column, strict=True))
 
 
-def _ask(use: Use, inputs: Mapping[Slot, Readings], steps: Ints) -> tuple[Asked, ...]:
-    return tuple(
-        Asked(
-            slot=slot,
-            answer=use.model.exceedance(r.time_h, r.value, **_learnt(use, r), **use.parameters),
-            time_h=r.time_h,
-            row=np.searchsorted(r.time_h, steps, side="right") - 1,
-        )
-        for slot, r in inputs.items()
-        if slot.observed_property in use.inputs and len(r.time_h)
-    )
-
-
-def _learnt(use: Use, readings: Readings) -> dict[str, Floats]:
-    return {"background": readings.background[use.key]} if use.model.background else {}
-
-
-def _states(use: Use, asked: tuple[Asked, ...], steps: Ints) -> tuple[Floats, Levels, Flags]:
+def _slots(use: Use, asked: Sequence[Asked], steps: Ints) -> tuple[Floats, Levels, Flags]:
     """Return ratio and level of each slot at each step, and whether any slot has ever said anything."""
-    ratios, levels = np.full((len(asked), len(steps)), np.nan), np.zeros((len(asked), len(steps)), np.int8)
-    heard = np.zeros(len(steps), np.bool_)
+    shape = (len(asked), len(steps))
+    ratios, levels, heard = np.full(shape, np.nan), np.zeros(shape, np.int8), np.zeros(len(steps), np.bool_)
+    names = use.model.values
     for slot, of in enumerate(asked):
-        age = np.where(of.row >= 0, steps - of.time_h[of.row], PIECE_H)
+        age = np.where(of.row >= 0, steps - of.answered.time_h[of.row], PIECE_H)
         heard |= age < PIECE_H // 2
-        ratios[slot] = np.where(age <= use.valid_h, of.answer["ratio"][of.row], np.nan)
+        said = of.answered.values[:, of.row]
+        ratios[slot] = np.where(age <= use.valid_h, said[names.index("ratio")], np.nan)
+        known = ~np.isnan(ratios[slot])
         for line in use.lines:
-            reached = ~np.isnan(ratios[slot])
+            reached = known
             for name, limit in line.at_least.items():
-                reached &= of.answer[name][of.row] >= limit
+                reached = reached & (said[names.index(name)] >= limit)
             for name, limit in line.at_most.items():
-                reached &= of.answer[name][of.row] <= limit
+                reached = reached & (said[names.index(name)] <= limit)
             levels[slot][reached] = line.level
     return ratios, levels, heard
 
 
-def _confirmed(rule: Rule, level: Levels, signs: Mapping[tuple[str, int], Levels]) -> Levels:
+def _counted(
+    rule: Rule, asked: Sequence[Sequence[Asked]], ratio: Floats, levels_of: Sequence[Levels]
+) -> tuple[Levels, Iterable[Levels]]:
+    """Return each model's level as far as it counts, and that of each sign: one sensor of one kind."""
+    model_level, signs = np.zeros(ratio.shape, np.int8), dict[tuple[str, int], Levels]()
+    keys = [use.key for use in rule.uses]
+    for number, use in enumerate(rule.uses):
+        levels = levels_of[number]
+        if use.only_while and len(levels):
+            levels = np.where(ratio[keys.index(use.only_while)] < 1, np.int8(0), levels)
+        for of, level in zip(asked[number], levels, strict=True):
+            sign = (of.slot.observed_property.partition("_")[0], of.slot.sensor)
+            signs[sign] = np.maximum(signs[sign], level) if sign in signs else level
+            model_level[number] = np.maximum(model_level[number], level)
+    return model_level, signs.values()
+
+
+def _confirmed(rule: Rule, level: Levels, signs: Sequence[Levels]) -> Levels:
     """Return the level, one lower where it needs more signs than there are; from the gravest down."""
     for confirm in sorted(rule.confirm, key=lambda confirm: -confirm.level):
-        count = sum((sign >= confirm.at_least for sign in signs.values()), np.zeros(len(level), np.int8))
-        level = np.where((level == confirm.level) & (count < confirm.signs), level - 1, level).astype(np.int8)
+        if (level == confirm.level).any():
+            count = np.sum([sign >= confirm.at_least for sign in signs], axis=0)
+            short = (level == confirm.level) & (count < confirm.signs)
+            level = np.where(short, level - 1, level).astype(np.int8)
     return level
-
-
-def _over(
-    rule: Rule, asked: tuple[tuple[Asked, ...], ...], ratio: Floats, levels_of: list[list[Levels]]
-) -> Flags:
-    over = np.zeros(ratio.shape, np.bool_)
-    for number, use in enumerate(rule.uses):
-        if use.lines and asked[number]:
-            over[number] = np.max(levels_of[number], axis=0) > 0
-        elif not use.lines:
-            over[number] = ratio[number] >= 1
-    return over

@@ -74,7 +74,7 @@ def as_data(moment: Moment) -> dict[str, dict[str, object]]:
             "level": level,
             "values": {n: round(v, 6) if isfinite(v) else None for n, v in answer.items() if n != "ratio"},
             "sensor": moment.sensors.get(asked.slot, ""),
-            "at": moment.at(int(asked.time_h[asked.row[moment.step]])).isoformat(),
+            "at": moment.at(int(asked.answered.time_h[asked.row[moment.step]])).isoformat(),
         } | _margin(use, answer)
     return told
 
@@ -100,7 +100,7 @@ def _answered(moment: Moment, number: int, use: Use) -> tuple[str, str] | None:
     asked, answer = found
     words = {**use.parameters, **answer}
     sensor = moment.sensors.get(asked.slot, "")
-    at = moment.at(int(asked.time_h[asked.row[moment.step]])).astimezone(BEIJING)
+    at = moment.at(int(asked.answered.time_h[asked.row[moment.step]])).astimezone(BEIJING)
     zh, en = (sentence.format(**words) for sentence in use.model.sentence)
     for addition in (*_verdict(use, answer), *_gated(moment, number, use)):
         zh, en = f"{zh}，{addition[0]}", f"{en}, {addition[1]}"
@@ -168,9 +168,9 @@ def _missing(moment: Moment, number: int, use: Use) -> tuple[str, str]:
 
 def _silence(moment: Moment, asked: Asked, use: Use, sensor: str) -> tuple[str, str] | None:
     row = int(asked.row[moment.step])
-    if row < 0 or not sensor or asked.time_h[row] < moment.offset_h:
+    if row < 0 or not sensor or asked.answered.time_h[row] < moment.offset_h:
         return None
-    hour = int(asked.time_h[row])
+    hour = int(asked.answered.time_h[row])
     if moment.assessed.steps[moment.step] - hour <= use.valid_h:
         return f"{sensor}记录太短或缺测太多", f"{sensor}: record too short or with too many gaps"
     at = moment.at(hour).astimezone(BEIJING)

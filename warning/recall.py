@@ -10,21 +10,27 @@ import numpy as np
 from psycopg import Connection
 
 from domain.alert import Level
+from warning.evaluate import Answered
 from warning.level import State
 from warning.quality import AHEAD_US
 from warning.series import HOUR_US, LEAST_ROWS, SUMMED, Series, hour_of
 from warning.sites import Site
 
+#: old rows are dropped once in so many hours
+FORGET_EVERY_H = 48
+
 
 class Kept(NamedTuple):
-    """A step that was assessed: state and level after it, what the models said (bytes that change with it),
-    which lines are crossed (bits), and the time of its row in `assessment`, if it has one.
+    """A step that was assessed: what the models said (as in `timeline.Step`), state and level of the site
+    after it, and the time of its row in `assessment`, if it has one.
     """
 
+    says: Level
+    unanswered: bool
+    over: int
+    said: bytes
     state: State
     level: Level
-    said: bytes
-    over: int
     row_us: int | None
 
 
@@ -37,11 +43,20 @@ class Window:
     #: events that were waiting when the series were read: their observations are in them already
     included: set[int]
     kept: dict[int, Kept] = field(default_factory=dict)
+    #: the models' last answers, by position of the use in the rule and datastream
+    answers: dict[tuple[int, int], Answered] = field(default_factory=dict)
+    #: the hour from which on these are known; 0 when from the beginning
+    answered_from: dict[tuple[int, int], int] = field(default_factory=dict)
+    #: datastreams that have changed since they were asked about
+    changed: set[int] = field(default_factory=set)
     level: Level = Level.NONE
     since_us: int = 0
     #: newest phenomenon time assessed, and the one that stands in the table
     as_of_us: int = 0
     stored_us: int = 0
+    #: newest phenomenon time heard
+    heard_us: int = 0
+    forgot_h: int = 0
     over: int = 0
     row_us: int = 0
     said_us: int = 0
@@ -54,13 +69,15 @@ class Window:
     def first_to_assess(self, stream: int, hour: int) -> int:
         """Return the hour from which answers may have changed when this hour of a datastream has."""
         series, rule = self.series[stream], self.site.rule
-        row = series.row_from(hour) - self.site.revises(stream)
+        row = series.row_at(hour) - self.site.revises[stream]
         return max(int(series.hours[max(row, 0)]), self.newest_h - rule.late_h)
 
     def forget(self) -> None:
-        """Drop what is older than the rule's memory."""
-        for series in self.series.values():
-            series.forget(self.newest_h - self.site.rule.memory_h)
+        """Drop, now and then, what is older than the rule's memory."""
+        if self.newest_h >= self.forgot_h + FORGET_EVERY_H:
+            self.forgot_h = self.newest_h
+            for series in self.series.values():
+                series.forget(self.newest_h - self.site.rule.memory_h)
 
 
 def recall(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> dict[int, Window]:
@@ -104,11 +121,13 @@ def _series(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> tuple[d
         "   JOIN observation o ON o.datastream = s.id AND o.phenomenon_time > to_timestamp(s.since)"
         "   WHERE o.phenomenon_time > to_timestamp(%(all_since)s) AND o.result BETWEEN s.low AND s.high"
         "   AND o.phenomenon_time <= o.received_at + %(ahead)s * interval '1 microsecond'),"
-        " older AS (SELECT s.id, s.um, o.at, o.result FROM stream s CROSS JOIN LATERAL"
+        " counted AS (SELECT id, count(*) AS rows FROM recent GROUP BY id),"
+        " older AS (SELECT s.id, s.um, o.at, o.result FROM stream s LEFT JOIN counted c ON c.id = s.id"
+        "   CROSS JOIN LATERAL"
         "   (SELECT phenomenon_time AS at, result FROM observation WHERE datastream = s.id"
         "    AND phenomenon_time <= to_timestamp(s.since) AND result BETWEEN s.low AND s.high"
         "    ORDER BY phenomenon_time DESC LIMIT %(older)s) o"
-        "   WHERE (SELECT count(*) FROM recent r WHERE r.id = s.id) < %(rows)s),"
+        "   WHERE coalesce(c.rows, 0) < %(rows)s),"
         " hourly AS (SELECT id, ((extract(epoch FROM at) * 1000000)::bigint - 1) / %(hour)s AS hour,"
         "   sum(round(result * um))::bigint AS total, count(*) AS count,"
         "   max((extract(epoch FROM at) * 1000000)::bigint) AS newest"

@@ -31,6 +31,11 @@ def hour_of(at_us: int) -> int:
     return (at_us - 1) // HOUR_US
 
 
+def mean_mm(sums: Ints, counts: Ints) -> Floats:
+    """Return the means of sums in micrometres, in mm to a nanometre."""
+    return np.rint(sums * 1e3 / counts) / 1e6
+
+
 @dataclass(slots=True, kw_only=True)
 class Series:
     """Rows in the order of hours: hour number, sum in micrometres, how many results, and the time of the
@@ -53,25 +58,30 @@ class Series:
         """The hour numbers."""
         return self.hours[: self.size]
 
-    def values(self, first: int = 0) -> Floats:
-        """Return the values in mm from row `first` on: sums, or means to a nanometre."""
-        sums = self.sums[first : self.size]
-        if self.summed:
-            return sums / 1e3
-        return np.rint(sums * 1e3 / self.counts[first : self.size]) / 1e6
+    def values(self) -> Floats:
+        """Return the values in mm: sums, or means to a nanometre."""
+        sums = self.sums[: self.size]
+        return sums / 1e3 if self.summed else mean_mm(sums, self.counts[: self.size])
 
-    def row_from(self, hour: int) -> int:
-        """Return the first row at this hour or after it."""
-        return int(self.hours[: self.size].searchsorted(hour))
+    def row_at(self, hour: int) -> int:
+        """Return the last row at this hour or before it; -1 when there is none."""
+        for row in range(self.size - 1, max(self.size - 4, -1), -1):  # it is nearly always one of the last
+            if self.hours[row] <= hour:
+                return row
+        return int(self.hours[: self.size].searchsorted(hour, side="right")) - 1
+
+    def hours_from(self, hour: int) -> list[int]:
+        """Return the hour numbers of the rows at this hour and after it."""
+        row = self.row_at(hour - 1) + 1
+        return [] if row == self.size else self.hours[row : self.size].tolist()
 
     def add(self, hour: int, total: int, count: int, newest_us: int) -> bool:
         """Add results of one hour, summed in micrometres; tell whether the hour's value is another one
         now.
         """
-        size = self.size
-        row = size - 1 if size and self.hours[size - 1] == hour else self.row_from(hour)
-        if row == size or self.hours[row] != hour:
-            self._open(row, hour, total, count, newest_us)
+        row = self.row_at(hour)
+        if row < 0 or self.hours[row] != hour:
+            self._open(row + 1, hour, total, count, newest_us)
             changed = True
         else:
             old = self.sums[row] / self.counts[row]
@@ -79,15 +89,15 @@ class Series:
             self.counts[row] += count
             self.newest_us[row] = max(newest_us, int(self.newest_us[row]))
             changed = total != 0 if self.summed else self.sums[row] / self.counts[row] != old
-        if changed and row < self.size - 1 and self.learnt:
+        if changed and self.learnt and hour < self.hours[self.size - 1]:
             self.learnt.clear()  # the past is not what it was
         return bool(changed)
 
     def forget(self, before: int) -> None:
         """Drop the rows of hours before this one, but keep the last ones of a sparse series."""
-        first = min(self.row_from(before), self.size - LEAST_ROWS)
-        if first < 256:
-            return  # not worth moving the rest
+        first = min(self.row_at(before - 1) + 1, self.size - LEAST_ROWS)
+        if first <= 0:
+            return
         for column in (self.hours, self.sums, self.counts, self.newest_us):
             column[: self.size - first] = column[first : self.size]
         self.size -= first

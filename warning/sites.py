@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,7 @@ UNUSED, UNKNOWN = -1, -2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One datastream that a rule looks at: limits of what is believed, in its unit, and micrometres in that.
-
-    `revises`: how many of its rows a later row may still change the answers of.
-    """
+    """One datastream that a rule looks at: what is believed, in its own unit, and micrometres in that unit."""
 
     id: int
     name: str
@@ -35,7 +32,6 @@ class Stream:
     highest: float
     micrometres: int
     slot: Slot
-    revises: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +43,15 @@ class Site:
     region: str
     rule: Rule
     streams: tuple[Stream, ...]
+    #: for each use of the rule, the streams that it looks at
+    feeds: tuple[tuple[Stream, ...], ...]
+    #: datastream -> how many of its rows a later row may still change the answers of
+    revises: Mapping[int, int]
 
     @property
     def sensors(self) -> dict[Slot, str]:
         """The names of its sensors, "station/datastream"."""
         return {stream.slot: stream.name for stream in self.streams}
-
-    def revises(self, stream: int) -> int:
-        """Return how many rows back a new row of this datastream can change answers."""
-        return next(s.revises for s in self.streams if s.id == stream)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +101,29 @@ def load(conn: Connection[Any], known: Mapping[str, Rule]) -> Registry:
                 highest=highest[id_],
                 micrometres=MICROMETRES[unit],
                 slot=Slot(observed, numbers.of(at, thing, observed)),
-                revises=rated[at][2].revises(observed),
             )
         )
     return Registry(
-        sites={
-            id_: Site(id=id_, code=code, region=region, rule=rule, streams=tuple(used[id_]))
-            for id_, (code, region, rule) in rated.items()
-        },
+        sites={id_: _site(id_, *about, used[id_]) for id_, about in rated.items()},
         site=site,
         lowest=lowest,
         highest=highest,
         micrometres=micrometres,
+    )
+
+
+def _site(id_: int, code: str, region: str, rule: Rule, streams: Sequence[Stream]) -> Site:
+    return Site(
+        id=id_,
+        code=code,
+        region=region,
+        rule=rule,
+        streams=tuple(streams),
+        feeds=tuple(
+            tuple(stream for stream in streams if stream.slot.observed_property in use.inputs)
+            for use in rule.uses
+        ),
+        revises={stream.id: rule.revises(stream.slot.observed_property) for stream in streams},
     )
 
 

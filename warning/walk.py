@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from domain.alert import Level
 from warning.explain import Moment, as_data, reasons
 from warning.level import BLANK, State, step
 from warning.recall import Kept, Window
-from warning.timeline import Piece
+from warning.timeline import Piece, Step
 
 #: while nothing changes, a crossed line is said again to those who watch after this time
 SAY_AGAIN_US = 6 * 3600 * 1_000_000
@@ -52,8 +50,8 @@ def start_of(window: Window, first_h: int) -> tuple[int, State, Level]:
     before = max((hour for hour in window.kept if hour < first_h), default=None)
     if before is not None:
         return first_h, window.kept[before].state, window.kept[before].level
-    rows = [series.hours[row - 1] for series in window.series.values() if (row := series.row_from(first_h))]
-    last = int(max(rows, default=first_h))
+    rows = ((series, series.row_at(first_h - 1)) for series in window.series.values())
+    last = max((int(series.hours[row]) for series, row in rows if row >= 0), default=first_h)
     return last - window.site.rule.hysteresis.memory_h, BLANK, Level.NONE
 
 
@@ -62,35 +60,30 @@ def walk(piece: Piece, first_h: int, state: State, level: Level, rows: Mapping[i
 
     Steps before `first_h` only lead there. `rows` are the times (us) of rows that exist already, by hour.
     """
-    window, assessed = piece.window, piece.assessed
-    hysteresis, newest_h = window.site.rule.hysteresis, window.newest_h
-    bits = (1 << np.arange(len(assessed.over))) @ assessed.over[:, piece.begin : piece.end]
-    ratios = np.ascontiguousarray(assessed.ratio[:, piece.begin : piece.end].T)
-    for n, over in enumerate(bits.tolist()):
-        at = piece.begin + n
-        hour, says = int(assessed.steps[at]) - piece.offset_h, Level(int(assessed.level[at]))
-        before = level
-        state, level = step(state, hour, says, bool(assessed.unanswered[at]), hysteresis)
-        if hour < first_h:
+    window, hysteresis, newest_h = piece.window, piece.window.site.rule.hysteresis, piece.window.newest_h
+    as_before = True  # nothing on the way here has changed since it was walked last
+    for said in piece.steps:
+        before, was = level, window.kept.get(said.hour)
+        if as_before and was and not was.over and was.row_us is None and was[:3] == said[2:5]:
+            state, level = was.state, was.level
+            window.as_of_us = max(window.as_of_us, window.heard_us if said.hour == newest_h else 0)
             continue
-        was = window.kept.get(hour)
-        at_us = _newest(window, hour)
-        row_us = was.row_us if was else rows.get(hour)
-        now = Kept(state, level, ratios[n].tobytes() + bytes((says,)), over, row_us)
-        known = hour >= newest_h
-        changed = (known and level != window.level) or (
-            level != before and (was is None or was.level != level)
-        )
-        if changed or _is_news(window, was, now, at_us, running=known):
+        state, level = step(state, said.hour, said.level, said.unanswered, hysteresis)
+        if said.hour < first_h:
+            continue
+        as_before = was is not None and was.state == state
+        at_us, known = _newest(window, said.hour), said.hour >= newest_h
+        row_us = was.row_us if was else rows.get(said.hour)
+        now = Kept(*said[2:], state, level, row_us)
+        changed = level != before and (was is None or was.level != level)
+        if changed or (known and level != window.level) or _is_news(window, was, now, at_us, running=known):
             if row_us is None or known:
                 now = now._replace(row_us=at_us)
-            moment = Moment(assessed=assessed, step=at, offset_h=piece.offset_h, level=level,
-                            sensors=window.site.sensors)  # fmt: skip
-            yield _told(window, moment, now, says, known)
+            yield _told(piece, said, now, known)
         if known:
-            window.over, window.as_of_us = over, max(at_us, window.as_of_us)
+            window.over, window.as_of_us = said.over, max(at_us, window.as_of_us)
             window.since_us = window.since_us or at_us
-        window.kept[hour] = now
+        window.kept[said.hour] = now
     for hour in sorted(window.kept)[:-KEPT_STEPS]:
         del window.kept[hour]
 
@@ -105,9 +98,16 @@ def _is_news(window: Window, was: Kept | None, now: Kept, at_us: int, *, running
     return now.said != was.said and (bool(now.over) or now.row_us is not None)
 
 
-def _told(window: Window, moment: Moment, now: Kept, says: Level, known: bool) -> Told:
+def _told(piece: Piece, step: Step, now: Kept, known: bool) -> Told:
     """Return what is told of the step, and note in the window that it was."""
-    at_us = now.row_us or 0
+    window, at_us = piece.window, now.row_us or 0
+    moment = Moment(
+        assessed=piece.assessed,
+        step=step.place,
+        offset_h=piece.offset_h,
+        level=now.level,
+        sensors=window.site.sensors,
+    )
     zh, en = reasons(moment)
     said = known and (now.over != window.over or at_us - window.said_us >= SAY_AGAIN_US)
     before = window.level if known and now.level != window.level else None
@@ -119,7 +119,7 @@ def _told(window: Window, moment: Moment, now: Kept, says: Level, known: bool) -
     return Told(
         window=window,
         at_us=at_us,
-        level=says,
+        level=now.says,
         models=as_data(moment),
         reason_zh=zh,
         reason_en=en,
@@ -133,7 +133,7 @@ def _newest(window: Window, hour: int) -> int:
     """Return the newest phenomenon time (us) in that hour."""
     times = [0]
     for series in window.series.values():
-        row = series.row_from(hour)
-        if row < series.size and series.hours[row] == hour:
+        row = series.row_at(hour)
+        if row >= 0 and series.hours[row] == hour:
             times.append(int(series.newest_us[row]))
     return max(times)

@@ -8,7 +8,7 @@ counts rows and takes what is missing for nothing, as USGS Thresh does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,9 @@ WINDOWS = ("hours", "rows")
 
 #: so many times between rows must be alike to tell a station's interval; none is longer than this
 REGULAR_GAPS, LONGEST_GAP_H = 24, 2400
+
+#: rows before a window of hours that are needed to tell the interval of those in it
+SLACK_ROWS = REGULAR_GAPS + 2
 
 #: a gap of so many hours ends a storm: nobody knows whether it went on
 LOST_H = 24
@@ -109,11 +112,6 @@ def hourly(time_h: Ints, value: Floats, hours: Ints) -> tuple[Ints, Floats]:
     return np.repeat(time_h, hours) - back, np.repeat(value / hours, hours)
 
 
-def row_before(time_h: Ints, first: int, reach_h: int) -> int:
-    """Return the row from which on all is needed to know windows of `reach_h` hours that end with `first`."""
-    return max(0, int(np.searchsorted(time_h, time_h[first] - reach_h, side="right")) - REGULAR_GAPS - 1)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storms:
     """For each row: is it inside a storm, since how many hours, how much fell, and how much of it was
@@ -158,6 +156,6 @@ def storms(time_h: Ints, depth_um: Ints, *, dry_h: int, longest_h: int, windows:
     return Storms(inside=inside, duration_h=duration, depth_mm=depth, coverage=np.minimum(measured, 1.0))
 
 
-def storm_reach_h(parameters: Mapping[str, int]) -> int:
-    """Return how many hours back a storm's answer can look: its longest length and the pauses before it."""
-    return parameters["longest_h"] + (parameters["dry_h"] + 1) * LOST_H
+def storm_rows(dry_h: int, longest_h: int) -> int:
+    """Return how many rows before a row its storm can rest on: its length, and the pauses before it."""
+    return longest_h + (dry_h + 1) * LOST_H + SLACK_ROWS

@@ -5,7 +5,7 @@ What a module must have (there is nothing to register; `load` checks it at start
 - OBSERVED_PROPERTIES it can be fed with; PARAMETERS with their defaults; VALUES, the names in its answer;
 - `exceedance(time_h, value, **parameters)`: hour numbers and hourly values in, a dict of arrays of the
   same length out: "ratio" (1.0 = on the line, NaN = cannot tell) and the other VALUES;
-- `oldest(time_h, first, **parameters)`: the oldest row that answers from row `first` on rest on.
+- `rows_back(**parameters)`: how many rows before a row its answer rests on; None for all.
 It may have `revises(**parameters)`, how many rows back a later row can change an answer, and
 `background(time_h, value, before_h=..., **parameters)`, what it learns from the days before, once a day.
 Two pieces of a series that lie further apart than a model's memory do not know of each other.
@@ -22,7 +22,7 @@ from types import ModuleType
 
 from warning.windows import Answer, Floats
 
-REQUIRED = ("NAME", "SENTENCE", "OBSERVED_PROPERTIES", "PARAMETERS", "VALUES", "exceedance", "oldest")
+REQUIRED = ("NAME", "SENTENCE", "OBSERVED_PROPERTIES", "PARAMETERS", "VALUES", "exceedance", "rows_back")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Model:
     parameters: Mapping[str, object]
     values: tuple[str, ...]
     exceedance: Callable[..., Answer]
-    oldest: Callable[..., int]
+    rows_back: Callable[..., int | None]
     revises: Callable[..., int]
     background: Callable[..., Floats] | None
 
@@ -60,7 +60,7 @@ def _model(module: ModuleType) -> Model:
         parameters=module.PARAMETERS,
         values=module.VALUES,
         exceedance=module.exceedance,
-        oldest=module.oldest,
+        rows_back=module.rows_back,
         revises=getattr(module, "revises", lambda **_: 0),
         background=getattr(module, "background", None),
     )

@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 
 from warning.windows import (
+    SLACK_ROWS,
     Answer,
     Floats,
     Ints,
@@ -23,7 +24,6 @@ from warning.windows import (
     measured_only,
     micrometres,
     ratio_of,
-    row_before,
     running,
     unless_unknown,
 )
@@ -110,8 +110,6 @@ def _reckon(
     return {"ratio": ratio, "recent_mm": recent, "antecedent_mm": antecedent, "coverage": coverage}
 
 
-def oldest(time_h: Ints, first: int, *, recent_h: int, antecedent_h: int, windows: str, **_: object) -> int:
-    """Return the oldest row that the answers from row `first` on rest on."""
-    if windows == "rows":
-        return max(0, first + 1 - recent_h - antecedent_h)
-    return row_before(time_h, first, recent_h + antecedent_h)
+def rows_back(*, recent_h: int, antecedent_h: int, windows: str, **_: object) -> int:
+    """Return how many rows before a row its answer rests on."""
+    return recent_h + antecedent_h + (0 if windows == "rows" else SLACK_ROWS)

@@ -22,8 +22,7 @@ from warning.windows import (
     measured_only,
     micrometres,
     ratio_of,
-    row_before,
-    storm_reach_h,
+    storm_rows,
     storms,
     unless_unknown,
 )
@@ -104,12 +103,9 @@ def _reckon(
     }
 
 
-def oldest(time_h: Ints, first: int, *, dry_h: int, longest_h: int, windows: str, **_: object) -> int:
-    """Return the oldest row that the answers from row `first` on rest on; a storm of rows has no end."""
-    if windows == "rows":
-        return 0
-    reach = storm_reach_h({"dry_h": dry_h, "longest_h": longest_h})
-    return row_before(time_h, first, reach)
+def rows_back(*, dry_h: int, longest_h: int, windows: str, **_: object) -> int | None:
+    """Return how many rows before a row its answer rests on; a storm of rows has no end."""
+    return None if windows == "rows" else storm_rows(dry_h, longest_h)
 
 
 def revises(*, dry_h: int, **_: object) -> int:

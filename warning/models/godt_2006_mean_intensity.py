@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from warning.windows import (
+    SLACK_ROWS,
     Answer,
     Floats,
     Ints,
@@ -19,9 +20,8 @@ from warning.windows import (
     measured_only,
     micrometres,
     ratio_of,
-    row_before,
     running,
-    storm_reach_h,
+    storm_rows,
     storms,
     unless_unknown,
 )
@@ -103,22 +103,13 @@ def _reckon(
     return {"ratio": ratio, "mean_mm_per_h": mean, "coverage": coverage}
 
 
-def oldest(
-    time_h: Ints,
-    first: int,
-    *,
-    window_h: int,
-    in_storm: bool,
-    dry_h: int,
-    longest_h: int,
-    windows: str,
-    **_: object,
-) -> int:
-    """Return the oldest row that the answers from row `first` on rest on."""
+def rows_back(
+    *, window_h: int, in_storm: bool, dry_h: int, longest_h: int, windows: str, **_: object
+) -> int | None:
+    """Return how many rows before a row its answer rests on; a storm of rows has no end."""
     if windows == "rows":
-        return 0 if in_storm else max(0, first + 1 - window_h)
-    reach = storm_reach_h({"dry_h": dry_h, "longest_h": longest_h}) if in_storm else window_h
-    return row_before(time_h, first, reach)
+        return None if in_storm else window_h
+    return storm_rows(dry_h, longest_h) if in_storm else window_h + SLACK_ROWS
 
 
 def revises(*, in_storm: bool, dry_h: int, **_: object) -> int:

@@ -90,9 +90,9 @@ def exceedance(
     return {"ratio": np.where(np.isnan(rain_mm), np.nan, ratio), "water_index_m": water_m}
 
 
-def oldest(time_h: Ints, first: int, **_: object) -> int:
-    """Return the oldest row that the answers from row `first` on rest on: the index never forgets."""
-    return 0
+def rows_back(**_: object) -> None:
+    """Return that the answer rests on all rows before: the index never forgets."""
+    return
 
 
 def _month(time_h: Ints) -> Ints:

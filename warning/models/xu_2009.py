@@ -25,8 +25,8 @@ from warning.windows import Answer, Floats, Ints, measured_only, running
 
 NAME = ("改进切线角（许强 2009）", "improved tangent angle (Xu 2009)")
 SENTENCE = (
-    "变形速率每日{rate_mm_per_day:.2f}毫米（近{span_h:.0f}小时），为等速变形速率的{ratio:.1f}倍，切线角{angle_deg:.1f}度",
-    "{rate_mm_per_day:.2f} mm/day over the last {span_h:.0f} h, {ratio:.1f} times the uniform rate,"
+    "变形速率每日{rate_mm_per_day:.2f}毫米（近{span_h:.0f}小时），为等速阶段（本底）速率的{ratio:.1f}倍，切线角{angle_deg:.1f}度",
+    "{rate_mm_per_day:.2f} mm/day over the last {span_h:.0f} h, {ratio:.1f} times the uniform (base) rate,"
     " tangent angle {angle_deg:.1f} degrees",
 )
 OBSERVED_PROPERTIES = ("displacement", "displacement_x", "displacement_y", "displacement_z", "crack")
@@ -41,7 +41,7 @@ PARAMETERS = {
     "record_h": 1440,
     "least_record_h": 336,
 }
-VALUES = ("ratio", "angle_deg", "rate_mm_per_day", "uniform_mm_per_day", "span_h")
+VALUES = ("ratio", "angle_deg", "rate_mm_per_day", "base_mm_per_day", "span_h")
 
 #: at least so many rows of a sparse series make its record, and so many rates are needed to know it
 RECORD_ROWS, LEAST_RATES = 64, 8
@@ -67,8 +67,7 @@ def exceedance(
     floor_mm_per_day: float = 0.0438,
     **_: object,
 ) -> Answer:
-    """Return ratio, angle_deg, rate_mm_per_day, uniform_mm_per_day and span_h for each row of hourly
-    displacement.
+    """Return ratio, angle_deg, rate_mm_per_day, base_mm_per_day (v0 as it was used) and span_h for each row.
 
     `time_h` are increasing hour numbers, displacement is cumulative in mm, NaN is missing. `background` (one
     row more than windows, one column for each row of the series) is what the function `background` says of
@@ -111,33 +110,43 @@ def _reckon(
     longest_h: int,
     significance: float,
 ) -> Answer:
-    """Return the answer of the window with the highest ratio, for each row."""
-    best = {name: np.full(len(time_h), np.nan) for name in VALUES}
+    """Return for each row the answer of the window with the highest ratio; NaN where `uniform` is."""
+    asked = np.flatnonzero(~np.isnan(uniform))
+    rows = np.union1d(asked, np.maximum(asked - 1, 0))
+    here = np.searchsorted(rows, asked)
+    before = np.where(asked > 0, here - 1, here)
+    best = {name: np.full(len(asked), np.nan) for name in VALUES}
+    limits = {"least_rows": least_rows, "longest_h": longest_h}
     for number, window_h in enumerate(windows_h):
-        rate, span, scatter = rates(time_h, displacement_mm, window_h, least_rows, longest_h)
-        shown = np.fmin(np.abs(rate), np.abs(np.concatenate(([np.nan], rate[:-1])))[: len(rate)])
-        shown = np.where(np.isnan(rate), np.nan, shown)
-        line = np.fmax(uniform, significance * np.fmax(spread[number], sigma_mm * scatter))
-        ratio = np.round(shown / np.where(np.isnan(uniform), np.nan, line), 9)
+        rate, span, scatter = rates(time_h, displacement_mm, rows, window_h=window_h, **limits)
+        size = np.abs(rate)
+        shown = np.where(np.isnan(size[here]), np.nan, np.fmin(size[here], size[before]))
+        base = np.fmax(
+            uniform[asked], significance * np.fmax(spread[number, asked], sigma_mm * scatter[here])
+        )
+        ratio = np.round(shown / base, 9)
         better = ~np.isnan(ratio) & ~(ratio <= best["ratio"])
-        found = (ratio, np.degrees(np.arctan(ratio)), shown, line, span)
+        found = (ratio, np.degrees(np.arctan(ratio)), shown, base, span[here])
         for name, column in zip(VALUES, found, strict=True):
             best[name] = np.where(better, column, best[name])
-    return best
+    answer = {name: np.full(len(time_h), np.nan) for name in VALUES}
+    for name, column in best.items():
+        answer[name][asked] = column
+    return answer
 
 
 def rates(
-    time_h: Ints, displacement_mm: Floats, window_h: int, least_rows: int, longest_h: int
+    time_h: Ints, displacement_mm: Floats, rows: Ints, *, window_h: int, least_rows: int, longest_h: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Return for each row the rate (mm/day), the span it was measured over (h), and its deviation per unit
-    sigma.
+    """Return for each of `rows` the rate (mm/day), the span it was measured over (h), and its deviation per
+    unit sigma.
 
     The rate is the slope of the least-squares line through the rows of the last `window_h` hours, or
     through the last `least_rows` rows when these reach back further; NaN when that is more than `longest_h`.
     Sums are of whole hours and nanometres: exact, so that they do not depend on where the series begins.
     """
-    rows = np.arange(len(time_h))
-    first = np.minimum(np.searchsorted(time_h, time_h - window_h, side="right"), rows + 1 - least_rows)
+    end_h = time_h[rows]
+    first = np.minimum(np.searchsorted(time_h, end_h - window_h, side="right"), rows + 1 - least_rows)
     whole = first >= 0
     first = np.maximum(first, 0)
     moved = np.rint(displacement_mm * NANOMETRES).astype(np.int64)
@@ -147,7 +156,7 @@ def rates(
     n, t0, x0 = rows + 1 - first, time_h[first], moved[first]
     tt, tx = tt - 2 * t0 * t + n * t0 * t0, tx - t0 * x - x0 * t + n * t0 * x0
     t, x = t - n * t0, x - n * x0
-    span, spread = time_h - t0, (n * tt - t * t).astype(np.float64)
+    span, spread = end_h - t0, (n * tt - t * t).astype(np.float64)
     whole &= (span <= longest_h) & (spread > 0)
     span_h, spread = np.where(whole, span, np.nan), np.where(whole, spread, np.nan)
     rate = (n * tx - t * x) / spread * 24 / NANOMETRES
@@ -180,7 +189,9 @@ def background(
     unknown = np.full(1 + len(windows_h), np.nan)
     if len(time_h) == 0 or time_h[-1] - time_h[0] < least_record_h:
         return unknown
-    found = [rates(time_h, displacement_mm, w, least_rows, longest_h)[0] for w in windows_h]
+    rows = np.arange(len(time_h))
+    limits = {"least_rows": least_rows, "longest_h": longest_h}
+    found = [rates(time_h, displacement_mm, rows, window_h=w, **limits)[0] for w in windows_h]
     found = [rate[~np.isnan(rate)] for rate in found]
     if min(map(len, found)) < LEAST_RATES:
         return unknown
@@ -189,8 +200,6 @@ def background(
     return np.array([medians[-1], *spreads])
 
 
-def oldest(time_h: Ints, first: int, *, windows_h: Sequence[int], least_rows: int, **_: object) -> int:
-    """Return the oldest row that the answers from row `first` on rest on, besides the background."""
-    before = max(first - 1, 0)
-    begin = int(np.searchsorted(time_h, time_h[before] - max(windows_h), side="right"))
-    return max(0, min(begin, before + 1 - least_rows))
+def rows_back(*, windows_h: Sequence[int], least_rows: int, **_: object) -> int:
+    """Return how many rows before a row its answer rests on, besides the background."""
+    return max(*windows_h, least_rows) + 1

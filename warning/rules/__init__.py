@@ -162,7 +162,7 @@ def _line(node: yaml.Node | None, path: Sequence[str | int]) -> int:
 def _rule(content: dict[str, Any]) -> Rule:
     hysteresis = Hysteresis(calm_h=content.get("calm_h", 0), hold_h=content.get("hold_h", 0))
     uses = tuple(_use(key, used) for key, used in content["models"].items())
-    needed = max(reach_h(used, content["memory_h"]) for used in content["models"].values())
+    needed = max(reach_h(used) for used in content["models"].values())
     return Rule(
         name=content["name"],
         version=content["version"],

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from warning import models
 from warning.models import Model
 from warning.windows import WINDOWS
@@ -39,16 +37,12 @@ def settings_of(used: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
     return model, {**model.parameters, **own}
 
 
-def reach_h(used: Mapping[str, Any], memory_h: int) -> int:
-    """Return how many hours back an answer looks; 0 for models that look back to the beginning of the
-    record.
-    """
+def reach_h(used: Mapping[str, Any]) -> int:
+    """Return how many hours back an answer looks; 0 for models that look back to the first row."""
     model, parameters = settings_of(used)
-    hours = np.arange(2 * memory_h)
-    newest = len(hours) - 1
-    oldest = model.oldest(hours, newest, **parameters)
-    record = parameters.get("record_h", 0) + 48 if model.background else 0
-    return newest - oldest + record if oldest or record else 0
+    rows = model.rows_back(**parameters)
+    record = parameters["record_h"] + 48 if model.background else 0
+    return 0 if rows is None else rows + record
 
 
 def _inputs(path: list[str], model: Model, used: Mapping[str, Any]) -> Iterator[Problem]:
@@ -108,7 +102,7 @@ def _memory(content: Mapping[str, Any]) -> Iterator[Problem]:
         if used["model"] not in models.load():
             continue
         try:
-            needed = reach_h(used, content["memory_h"]) + held
+            needed = reach_h(used) + held
         except (TypeError, ValueError, ArithmeticError):
             continue  # its parameters are wrong, which is said above
         if needed > content["memory_h"]:
