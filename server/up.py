@@ -36,7 +36,8 @@ class Stack:
 
     settings: Settings
     children: list[Child]
-    keeper: threading.Thread
+    #: set when nothing is watched any more
+    ended: threading.Event
 
     def pids(self) -> dict[str, int]:
         """Return the process number of each service that runs now, by name."""
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
     try:
         with running(Settings.from_env()) as stack:
             log.info("everything runs: open %s/docs, stop with Ctrl-C", http_url(stack.settings))
-            stack.keeper.join()
+            stack.ended.wait()
     except KeyboardInterrupt:
         log.info("stopped")
         return 0
@@ -89,13 +90,19 @@ def running(settings: Settings, say: Say = log.info) -> Iterator[Stack]:
         except BaseException:
             halt(children)
             raise
-        keeper = threading.Thread(target=lambda: watch(children, stop, note, say), name="supervisor")
-        stack = Stack(settings=settings, children=children, keeper=keeper)
+        stack = Stack(settings=settings, children=children, ended=threading.Event())
 
         def note() -> None:
             run_state.write(settings.state, _run(stack))
 
+        def keep() -> None:
+            try:
+                watch(children, stop, note, say)
+            finally:
+                stack.ended.set()
+
         note()
+        keeper = threading.Thread(target=keep, name="supervisor")
         keeper.start()
         try:
             yield stack

@@ -118,7 +118,7 @@ def test_what_is_killed_is_started_again_and_a_signal_ends_all(
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
-    assert gone(list(first["pids"].values()) + list(second["pids"].values()))
+    assert not any(map(alive, [*first["pids"].values(), *second["pids"].values()]))
     assert not (Path(env["LIUPAN_STATE"]) / "run.json").exists()
 
 
