@@ -22,7 +22,7 @@ SENSORS = (
     ("L1_GP_1/gpsTotalX", "north", "displacement_x", "mm", -5000, 5000),
     ("L1_GP_1/gpsTotalY", "east", "displacement_y", "mm", -5000, 5000),
     ("L1_GP_1/gpsTotalZ", "up", "displacement_z", "mm", -5000, 5000),
-    ("L1_LF_1", "crack", "crack", "mm", 0, 2000),
+    ("L1_LF_1/value", "crack", "crack", "mm", 0, 2000),
 )
 
 

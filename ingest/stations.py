@@ -19,6 +19,8 @@ from ingest.storm import CRACK_SHARE, CRACK_SIGMA_MM, GNSS_SIGMA_MM, displacemen
 Results = Mapping[str, float]
 #: a `$dp` frame of JSON with times: type 2 in the present numbering, then the length in two bytes
 DP_TOPIC, DP_TYPE = "$dp", 2
+#: sensors that tell their only field without its name
+BARE = {"L1_LF_1"}
 #: moments that go into one payload when the past is told; the length of a frame has 16 bits
 KEPT = 144
 
@@ -56,7 +58,7 @@ def measured(scenario: Scenario, place: Place) -> Iterator[tuple[datetime, Resul
                 moved * share + random.gauss(0, blur * GNSS_SIGMA_MM), 2
             )
         crack = moved * CRACK_SHARE + random.gauss(0, blur * CRACK_SIGMA_MM)
-        yield at, results | {"L1_LF_1": round(max(0.0, crack), 2)}
+        yield at, results | {"L1_LF_1/value": round(max(0.0, crack), 2)}
 
 
 def _faulty(scenario: Scenario, place: Place, at: datetime, results: Results) -> Iterator[Message]:
@@ -126,10 +128,10 @@ def _dp_body(place: Place, measured: Mapping[datetime, Results]) -> dict[str, ob
         for name, result in results.items():
             sensor, _, field = name.partition("/")
             times = sensors.setdefault(sensor, {})
-            if field:
-                times[local] = {**dict(times.get(local, {})), field: result}  # type: ignore[call-overload]
-            else:
+            if sensor in BARE:
                 times[local] = result
+            else:
+                times[local] = {**dict(times.get(local, {})), field: result}  # type: ignore[call-overload]
     return {place.device: sensors}
 
 

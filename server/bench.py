@@ -155,11 +155,11 @@ def _listen(run: Run) -> Client:
 def _tell_past(run: Run, client: Client) -> None:
     """Give each site its dry past, and wait until it is stored and assessed."""
     codes = [f"BG{i}" for i in range(bench_load.SITES)] + run.sites
-    for topic, payload in bench_load.past(
-        codes, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    ):
+    conn, goal = run.conn, 0
+    until = bench_load.begins(run.rate, run.seconds, datetime.now(UTC))
+    for count, (topic, payload) in bench_load.past(codes, until):
         client.publish(topic, payload, qos=1)
-    conn, goal = run.conn, len(codes) * bench_load.PAST_H
+        goal += count
     _until(lambda: _one(conn, "SELECT count(*) FROM observation") >= goal, "the past is not stored", 60)
     waiting = "SELECT count(*) FROM waiting_event"
     _until(lambda: _one(conn, waiting) == 0, "the past is not assessed", 60)

@@ -27,8 +27,9 @@ SITES = 500
 STEP = timedelta(minutes=10)
 #: share of the observations that come in frames, and results in each frame
 FRAMED, IN_FRAME = 0.8, 6
-#: hours of hourly past that each site has before the load begins
-PAST_H = 72
+#: the past that each site has before the load begins: so many results of each of these, so far apart
+PAST_STEPS = 72
+PAST = {"rainfall": timedelta(hours=1), "displacement": timedelta(hours=6), "crack": timedelta(hours=6)}
 #: counties of Ningxia without and with listeners
 QUIET = ("640104", "640105", "640106", "640121", "640122", "640181", "640202", "640205", "640221", "640302")
 HEARD = ("640402", "640422", "640423", "640424", "640425", "640502", "640521", "640522", "640323", "640324")
@@ -39,7 +40,7 @@ PROBE_MM = 11.0
 #: (name, observed property, unit) of what a national station and one with own JSON tell
 NATIONAL = (("L3_YL_1/value", "rainfall", "mm"), ("L3_YL_1/totalValue", "", "mm"),
             ("L1_GP_1/gpsTotalX", "displacement_x", "mm"), ("L1_GP_1/gpsTotalY", "displacement_y", "mm"),
-            ("L1_GP_1/gpsTotalZ", "displacement_z", "mm"), ("L1_LF_1", "crack", "mm"))  # fmt: skip
+            ("L1_GP_1/gpsTotalZ", "displacement_z", "mm"), ("L1_LF_1/value", "crack", "mm"))  # fmt: skip
 SINGLE = (("rain", "rainfall", "mm"), ("soil", "soil_moisture", "%"), ("battery", "", "V"))
 
 Entry = dict[str, object]
@@ -62,20 +63,26 @@ def registry(probes: int) -> dict[str, list[Entry]]:
     return {"sites": sites, "things": [*stations, *phones], "recipients": recipients}
 
 
-def past(codes: Sequence[str], until: datetime) -> Iterator[Said]:
-    """Yield hourly dry rain of the last three days for each of these sites, one message each."""
-    for code in codes:
-        name = _streams(code)[0][0]
+def past(codes: Sequence[str], until: datetime) -> Iterator[tuple[int, Said]]:
+    """Yield (results in it, message) with the past of each site until this time: dry hours, and 18 days
+    without motion in steps of 6 h, so that the models know what is usual there.
+    """
+    for number, code in enumerate(codes):
         told = [
-            {
-                "datastream": name,
-                "phenomenon_time": until - timedelta(hours=hour),
-                "result": 0.0,
-                "unit": "mm",
-            }
-            for hour in range(PAST_H, 0, -1)
+            {"datastream": name, "phenomenon_time": at, "unit": unit, "result": results(number, at)[name]}
+            for name, observed, unit in _streams(code)
+            if (step := PAST.get(observed.partition("_")[0]))
+            for at in (until - step * back for back in range(PAST_STEPS, 0, -1))
         ]
-        yield up_topic(station(code), "observation"), encode({"observations": told})
+        yield len(told), (up_topic(station(code), "observation"), encode({"observations": told}))
+
+
+def results(i: int, at: datetime) -> dict[str, float]:
+    """Return what station i tells at that time, by datastream: no rain, no motion, some noise (mm)."""
+    noise = math.sin(i + at.timestamp())
+    still = (0.0, 118.2, 9 + noise / 3, 4 - noise / 3, 2 + noise / 3, 12 + noise / 27)
+    named = {name: round(result, 2) for (name, *_), result in zip(NATIONAL, still, strict=True)}
+    return named | {"rain": 0.0, "soil": 31.5, "battery": 12.6}
 
 
 def probe(code: str, at: datetime) -> Said:
@@ -113,9 +120,8 @@ def main(argv: Sequence[str]) -> int:
 
 def background(rate: float, seconds: float, until: datetime) -> Iterator[tuple[int, Said]]:
     """Yield (results in it, message) for ever; in `seconds` at this rate no station gets beyond `until`."""
-    framed, single = ([i for i in range(SITES) if national(i) is kind] for kind in (True, False))
-    rounds = max(rate * FRAMED / IN_FRAME / len(framed), rate * (1 - FRAMED) / len(single) / len(SINGLE))
-    begin = until - STEP * math.ceil(rounds * seconds + 1)
+    framed, single = _stations()
+    begin = begins(rate, seconds, until)
     #: single messages between two frames
     between = (1 - FRAMED) * IN_FRAME / FRAMED
     owed, frame, alone = 0.0, 0, 0
@@ -128,22 +134,33 @@ def background(rate: float, seconds: float, until: datetime) -> Iterator[tuple[i
             alone, owed = alone + 1, owed - 1
 
 
+def begins(rate: float, seconds: float, until: datetime) -> datetime:
+    """Return the time of the first result of the background, which in the end comes near to `until`."""
+    framed, single = _stations()
+    rounds = max(rate * FRAMED / IN_FRAME / len(framed), rate * (1 - FRAMED) / len(single) / len(SINGLE))
+    return until - STEP * math.ceil(rounds * seconds + 1)
+
+
+def _stations() -> tuple[list[int], list[int]]:
+    """Return the numbers of the stations that send frames, and of those that send single results."""
+    numbers = range(SITES)
+    return [i for i in numbers if national(i)], [i for i in numbers if not national(i)]
+
+
 def _frame(i: int, at: datetime) -> Said:
-    stamp, wave = at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), math.sin(i + at.timestamp()) / 3
-    body = (
-        b'{"%b":{"L3_YL_1":{"%b":{"value":0,"totalValue":118.2}},"L1_GP_1":{"%b":{"gpsTotalX":%.2f,'
-        b'"gpsTotalY":%.2f,"gpsTotalZ":%.2f}},"L1_LF_1":{"%b":%.2f}}}'
-    )
-    told = stamp.encode()
-    text = body % (station(f"BG{i}").encode(), told, told, 9 + wave, 4 - wave, 2 + wave, told, 12 + wave / 9)
+    stamp, told = at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), results(i, at)
+    sensors: dict[str, dict[str, dict[str, float]]] = {}
+    for name, *_ in NATIONAL:
+        sensor, _, field = name.partition("/")
+        sensors.setdefault(sensor, {stamp: {}})[stamp][field] = told[name]
+    text = encode({station(f"BG{i}"): sensors})
     return "$dp", b"\x02" + len(text).to_bytes(2, "big") + text
 
 
 def _alone(i: int, stream: int, at: datetime) -> Said:
     name, _, unit = SINGLE[stream]
-    result = (0.0, 31.5, 12.6)[stream]
-    text = f'{{"datastream":"{name}","phenomenon_time":"{at.isoformat()}","result":{result},"unit":"{unit}"}}'
-    return up_topic(station(f"BG{i}"), "observation"), text.encode()
+    told = {"datastream": name, "phenomenon_time": at, "result": results(i, at)[name], "unit": unit}
+    return up_topic(station(f"BG{i}"), "observation"), encode(told)
 
 
 def national(i: int) -> bool:

@@ -201,6 +201,22 @@ def test_everyone_who_speaks_is_registered_but_the_planted_stranger() -> None:
     assert spoken - known == {"liupan-ex-station-999999"}
 
 
+def test_every_datastream_that_is_said_is_registered_but_the_health_of_stations() -> None:
+    known = {
+        (thing["code"], stream["name"])
+        for thing in enrol.exercise()["things"]
+        for stream in thing["datastreams"]  # type: ignore[attr-defined]
+    }
+    for place in PLACES:
+        for message in stations.station(SCENARIO, place):
+            try:
+                readings = read(message).readings
+            except ValueError:
+                continue
+            told = {(r.thing, r.datastream) for r in readings if not r.datastream.startswith("S1_ZT_1")}
+            assert told <= known or message.payload.count(b"999999")
+
+
 def test_fewer_sites_take_part_on_demand_and_nonsense_is_refused() -> None:
     few = Scenario(seed=7, start=START, sites=2)
     assert [site["code"] for site in enrol.exercise(few.places)["sites"]] == ["EX64042201", "EX64042301"]
