@@ -41,7 +41,7 @@ COMMANDS = {
     "simulate": Command(
         "ingest.simulate", "模拟暴雨、边坡、巡查和队伍", "simulate storm, slopes, patrols, teams"
     ),
-    "track": Command("ingest.track", "导入或查看轨迹", "import or show tracks"),
+    "track": Command("ingest.track", "查看已存轨迹", "show stored tracks"),
     "bench": Command("server.bench", "测量整条路径的速度", "measure the whole path", False),
 }
 
