@@ -43,13 +43,21 @@ class Moment:
 def reasons(moment: Moment) -> tuple[str, str]:
     """Return the reason in Chinese and in English: level, each model's values and margin, what is missing."""
     said, missing = [_level(moment)], list[tuple[str, str]]()
+    absent: dict[tuple[str, str], list[Use]] = {}
     for number, use in enumerate(moment.assessed.rule.uses):
-        answered = _answered(moment, number, use)
-        (said if answered else missing).append(answered or _missing(moment, number, use))
+        if answered := _answered(moment, number, use):
+            said.append(answered)
+        elif any(slot.observed_property in use.inputs for slot in moment.sensors):
+            missing.append(_missing(moment, number, use))
+        else:
+            absent.setdefault(_kinds(use), []).append(use)
     zh, en = "；".join(zh for zh, _ in said), "; ".join(en for _, en in said)
     if missing:
-        zh += "。缺失，不能据此排除危险：" + "；".join(zh for zh, _ in missing)
-        en += ". Missing, which does not rule danger out: " + "; ".join(en for _, en in missing)
+        zh += "。缺数据，不能据此排除危险：" + "；".join(zh for zh, _ in missing)
+        en += ". Data missing, which does not rule danger out: " + "; ".join(en for _, en in missing)
+    for kinds, uses in absent.items():
+        zh += f"。本点没有{kinds[0]}监测：{'、'.join(use.model.title[0] for use in uses)}不作判断"
+        en += f". No {kinds[1]} sensor here, so no word from {', '.join(use.model.title[1] for use in uses)}"
     return zh + "。", en + "."
 
 
@@ -149,17 +157,19 @@ def _line_of(use: Use, answer: Mapping[str, float]) -> Line | None:
     return reached[-1] if reached else next(iter(use.lines), None)
 
 
+def _kinds(use: Use) -> tuple[str, str]:
+    kinds = dict.fromkeys(OBSERVED.get(name.partition("_")[0], (name, name)) for name in use.inputs)
+    return "、".join(zh for zh, _ in kinds), " or ".join(en for _, en in kinds)
+
+
 def _missing(moment: Moment, number: int, use: Use) -> tuple[str, str]:
     """Say why a model cannot tell: no such sensor, nothing heard for too long, or too short a record."""
     fitting = {slot: name for slot, name in moment.sensors.items() if slot.observed_property in use.inputs}
-    kinds = dict.fromkeys(OBSERVED.get(name.partition("_")[0], (name, name)) for name in use.inputs)
-    zh, en = "、".join(zh for zh, _ in kinds), " or ".join(en for _, en in kinds)
-    if not fitting:
-        return f"{use.model.title[0]}（本点没有{zh}监测）", f"{use.model.title[1]} (no {en} sensor here)"
     heard = [
         _silence(moment, asked, use, fitting.get(asked.slot, "")) for asked in moment.assessed.asked[number]
     ]
     lines = [line for line in heard if line] or [(f"{n}无数据", f"{n}: no data") for n in fitting.values()]
+    lines = lines or [(f"没有{_kinds(use)[0]}监测", f"no {_kinds(use)[1]} sensor")]
     return (
         f"{use.model.title[0]}（{'、'.join(zh for zh, _ in lines)}）",
         f"{use.model.title[1]} ({', '.join(en for _, en in lines)})",

@@ -24,7 +24,7 @@ UNUSED, UNKNOWN = -1, -2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """One datastream that a rule looks at: what is believed, in its own unit, and micrometres in that unit."""
+    """One datastream that a rule looks at; the limits of what is believed are in its own unit."""
 
     id: int
     name: str

@@ -1,40 +1,36 @@
-"""What is marked, and why."""
+"""Marks: what is out of range, no number at all, or said to be from the future."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from warning.quality import marks, valid_range
+from warning.quality import AHEAD_US, marks, valid_range
 
-MINUTE = 60_000_000
-
-
-def reasons(result: float, ahead_us: int = 0, lowest: float = 0.0, highest: float = 50.0) -> set[str]:
-    at = np.array([1_000 * MINUTE + ahead_us])
-    received = np.array([1_000 * MINUTE])
-    found = marks(np.array([result]), at, np.array([lowest]), np.array([highest]), received)
-    return {reason for reason, marked in found.items() if marked[0]}
+NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("result", [0.0, 25.0, 50.0])
-def test_what_is_within_its_limits_is_believed(result: float) -> None:
-    assert reasons(result) == set()
+@pytest.mark.parametrize(
+    ("result", "marked"),
+    [(-0.1, True), (0.0, False), (50.0, False), (50.1, True), (NAN, True), (INF, True), (-INF, True)],
+)
+def test_a_result_outside_of_its_range_is_marked(result: float, marked: bool) -> None:
+    none = np.zeros(1, np.int64)
+    found = marks(np.array([result]), none, np.array([0.0]), np.array([50.0]), none)
+    assert found["range"].tolist() == [marked] and found["future"].tolist() == [False]
 
 
-@pytest.mark.parametrize("result", [-0.01, 50.01, np.nan, np.inf, -np.inf])
-def test_what_is_outside_or_no_number_is_marked(result: float) -> None:
-    assert reasons(result) == {"range"}
+@pytest.mark.parametrize(("ahead_us", "marked"), [(-1, False), (AHEAD_US, False), (AHEAD_US + 1, True)])
+def test_a_time_more_than_five_minutes_ahead_is_marked(ahead_us: int, marked: bool) -> None:
+    assert AHEAD_US == 300_000_000
+    received = np.array([1_786_000_000_000_000])
+    limits = np.array([-1.0]), np.array([1.0])
+    found = marks(np.zeros(1), received + ahead_us, *limits, received)
+    assert found["future"].tolist() == [marked]
 
 
-def test_five_minutes_ahead_are_a_clock_more_is_the_future() -> None:
-    assert reasons(1.0, 5 * MINUTE) == set()
-    assert reasons(1.0, 5 * MINUTE + 1) == {"future"}
-    assert reasons(99.0, 10 * MINUTE) == {"range", "future"}
-
-
-def test_limits_of_the_registry_come_before_what_is_possible() -> None:
-    assert valid_range("rainfall", None, 300.0) == (0.0, 300.0)
-    assert valid_range("rainfall", 1.0, None)[0] == 1.0
-    lowest, highest = valid_range("displacement", None, None)
-    assert lowest < -1e6 and highest > 1e6
+def test_rain_is_never_negative_and_limits_of_the_registry_only_narrow() -> None:
+    assert valid_range("rainfall", None, None) == (0, 1e9)
+    assert valid_range("rainfall", -5, 80) == (0, 80)
+    assert valid_range("displacement", -5, None) == (-5, 1e9)
+    assert valid_range("", None, None) == (-1e9, 1e9)

@@ -8,10 +8,11 @@ What the paper leaves open, and what is done here:
 - v is the slope of a least-squares line over the last 6, 24 and 72 h (each at least over 4 rows), whichever
   lies highest above its line; the times are real ones, so gaps do not count as rest. A rate counts when two
   rows in a row show it, so that one wild reading is no motion.
-- v0, unless set, is the median rate over the last 60 days (at least 14), those before today.
-- v0 is never taken smaller than what the sensor shows without moving faster: 4 standard deviations of its
-  rates in the same record (from the median deviation), or of a rate measured with the sensor's own sigma; nor
-  smaller than 16 mm/a, the fastest of Cruden & Varnes' (1996) class "extremely slow".
+- v0, unless set, is the median rate over the last 60 days (at least 14), those before today; it is taken to
+  be 16 mm/a at least, the fastest of the class "extremely slow" of Cruden & Varnes (1996).
+- To v0 come four standard deviations of the rates of the same record over the same window (from their median
+  deviation), or of a rate measured with the sensor's own sigma, whichever is more: what noise, days and
+  temperature do to the sensor is no acceleration. Without scatter nothing comes to it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from warning.windows import Answer, Floats, Ints, measured_only, running
 
 NAME = ("改进切线角（许强 2009）", "improved tangent angle (Xu 2009)")
 SENTENCE = (
-    "变形速率每日{rate_mm_per_day:.2f}毫米（近{span_h:.0f}小时），为等速阶段（本底）速率的{ratio:.1f}倍，切线角{angle_deg:.1f}度",
-    "{rate_mm_per_day:.2f} mm/day over the last {span_h:.0f} h, {ratio:.1f} times the uniform (base) rate,"
-    " tangent angle {angle_deg:.1f} degrees",
+    "近{span_h:.0f}小时变形速率每日{rate_mm_per_day:.2f}毫米，为等速阶段速率（含离散）的{ratio:.1f}倍",
+    "{rate_mm_per_day:.2f} mm/day over the last {span_h:.0f} h,"
+    " {ratio:.1f} times the uniform rate with its scatter",
 )
 OBSERVED_PROPERTIES = ("displacement", "displacement_x", "displacement_y", "displacement_z", "crack")
 PARAMETERS = {
@@ -67,7 +68,7 @@ def exceedance(
     floor_mm_per_day: float = 0.0438,
     **_: object,
 ) -> Answer:
-    """Return ratio, angle_deg, rate_mm_per_day, base_mm_per_day (v0 as it was used) and span_h for each row.
+    """Return ratio, angle_deg, rate_mm_per_day, base_mm_per_day (v0 with scatter) and span_h for each row.
 
     `time_h` are increasing hour numbers, displacement is cumulative in mm, NaN is missing. `background` (one
     row more than windows, one column for each row of the series) is what the function `background` says of
@@ -121,9 +122,8 @@ def _reckon(
         rate, span, scatter = rates(time_h, displacement_mm, rows, window_h=window_h, **limits)
         size = np.abs(rate)
         shown = np.where(np.isnan(size[here]), np.nan, np.fmin(size[here], size[before]))
-        base = np.fmax(
-            uniform[asked], significance * np.fmax(spread[number, asked], sigma_mm * scatter[here])
-        )
+        scattered = np.fmax(spread[number, asked], sigma_mm * scatter[here])
+        base = uniform[asked] + significance * scattered
         ratio = np.round(shown / base, 9)
         better = ~np.isnan(ratio) & ~(ratio <= best["ratio"])
         found = (ratio, np.degrees(np.arctan(ratio)), shown, base, span[here])
