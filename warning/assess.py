@@ -196,15 +196,16 @@ def _tell(conn: Connection[Any], changed: Sequence[tuple[Window, int]]) -> list[
     by_rule: dict[str, list[tuple[Window, int]]] = {}
     for window, first_h in changed:
         by_rule.setdefault(window.site.rule.name, []).append((window, first_h))
-    late = {w.site.id: first_h for w, first_h in changed if not any(hour < first_h for hour in w.kept)}
-    rows = rows_since(conn, late) if late else {}
+    starts = {window.site.id: start_of(window, first_h) for window, first_h in changed}
+    far = {
+        w.site.id: starts[w.site.id].known_h for w, first_h in changed if not any(h < first_h for h in w.kept)
+    }
+    rows = rows_since(conn, far) if far else {}
     told: list[Told] = []
     for group in by_rule.values():
-        starts = [start_of(window, first_h) for window, first_h in group]
-        todo = [(window, from_h) for (window, _), (from_h, *_) in zip(group, starts, strict=True)]
-        pieces = assess_from(group[0][0].site.rule, todo)
-        for piece, (_, first_h), (_, state, level) in zip(pieces, group, starts, strict=True):
-            told += walk(piece, first_h, state, level, rows.get(piece.window.site.id, {}))
+        pieces = assess_from(group[0][0].site.rule, [(w, starts[w.site.id].fold_h) for w, _ in group])
+        for piece, (window, first_h) in zip(pieces, group, strict=True):
+            told += walk(piece, first_h, starts[window.site.id], rows.get(window.site.id, {}))
     for window, _ in changed:
         window.forget()
     return told

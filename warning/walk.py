@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.alert import Level
 from warning.explain import Moment, as_data, reasons
@@ -22,6 +22,9 @@ SAY_AGAIN_US = 6 * 3600 * 1_000_000
 
 #: steps of which state and answer stay at hand
 KEPT_STEPS = 16
+
+#: so many steps before the first that is told are put at hand with it
+EARLIER_STEPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,25 +44,37 @@ class Told:
     after: Level
 
 
-def start_of(window: Window, first_h: int) -> tuple[int, State, Level]:
-    """Return the hour from which steps must be folded to know those from `first_h` on, with state and level
-    there.
+class Start(NamedTuple):
+    """From which hour steps must be folded, and state and level there; steps from `known_h` on are exact."""
 
-    That is `first_h` where the step before it is at hand; else so far back that nothing older matters.
+    fold_h: int
+    known_h: int
+    state: State
+    level: Level
+
+
+def start_of(window: Window, first_h: int) -> Start:
+    """Return where folding must start so that all is known from `first_h` on.
+
+    That is `first_h` itself where the step before it is at hand; else so far back that nothing older matters.
     """
     before = max((hour for hour in window.kept if hour < first_h), default=None)
     if before is not None:
-        return first_h, window.kept[before].state, window.kept[before].level
-    rows = ((series, series.row_at(first_h - 1)) for series in window.series.values())
-    last = max((int(series.hours[row]) for series, row in rows if row >= 0), default=first_h)
-    return last - window.site.rule.hysteresis.memory_h, BLANK, Level.NONE
+        return Start(first_h, first_h, window.kept[before].state, window.kept[before].level)
+    earlier = set[int]()
+    for series in window.series.values():
+        end = series.row_at(first_h - 1) + 1
+        earlier.update(series.hours[max(end - EARLIER_STEPS, 0) : end].tolist())
+    known_h = min(sorted(earlier)[-EARLIER_STEPS:], default=first_h)
+    return Start(known_h - window.site.rule.hysteresis.memory_h, known_h, BLANK, Level.NONE)
 
 
-def walk(piece: Piece, first_h: int, state: State, level: Level, rows: Mapping[int, int]) -> Iterator[Told]:
+def walk(piece: Piece, first_h: int, start: Start, rows: Mapping[int, int]) -> Iterator[Told]:
     """Fold the steps of the piece, note them in the window, and yield what must be told, in order.
 
     Steps before `first_h` only lead there. `rows` are the times (us) of rows that exist already, by hour.
     """
+    state, level = start.state, start.level
     window, hysteresis, newest_h = piece.window, piece.window.site.rule.hysteresis, piece.window.newest_h
     as_before = True  # nothing on the way here has changed since it was walked last
     for said in piece.steps:
@@ -69,12 +84,15 @@ def walk(piece: Piece, first_h: int, state: State, level: Level, rows: Mapping[i
             window.as_of_us = max(window.as_of_us, window.heard_us if said.hour == newest_h else 0)
             continue
         state, level = step(state, said.hour, said.level, said.unanswered, hysteresis)
-        if said.hour < first_h:
+        if said.hour < start.known_h:
             continue
         as_before = was is not None and was.state == state
-        at_us, known = _newest(window, said.hour), said.hour >= newest_h
         row_us = was.row_us if was else rows.get(said.hour)
         now = Kept(*said[2:], state, level, row_us)
+        if said.hour < first_h:
+            window.kept[said.hour] = now
+            continue
+        at_us, known = _newest(window, said.hour), said.hour >= newest_h
         changed = level != before and (was is None or was.level != level)
         if changed or (known and level != window.level) or _is_news(window, was, now, at_us, running=known):
             if row_us is None or known:
