@@ -170,7 +170,9 @@ def _fresh(desk: Desk, take: _Take, firsts: Iterable[int], events: Sequence[Even
         return None
     site, fresh = desk.registry.site[take.stream], np.ones(len(take.stream), np.int64)
     for window in late:
-        fresh[(site == window.site.id) & np.isin(take.event, list(window.included))] = 0
+        known = [event.id for event in events if event.id in window.included]
+        fresh[(site == window.site.id) & np.isin(take.event, known)] = 0
+    for window in late:
         window.included.difference_update(event.id for event in events)
     return fresh
 

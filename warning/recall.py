@@ -10,6 +10,7 @@ import numpy as np
 from psycopg import Connection
 
 from domain.alert import Level
+from domain.thing import partition_of
 from warning.evaluate import Answered
 from warning.level import State
 from warning.quality import AHEAD_US
@@ -40,7 +41,8 @@ class Window:
 
     site: Site
     series: Mapping[int, Series]
-    #: events that were waiting when the series were read: their observations are in them already
+    #: events that were waiting when the series were read (with those of other sites: it is one set for all):
+    #: their observations are in them already
     included: set[int]
     kept: dict[int, Kept] = field(default_factory=dict)
     #: the models' last answers, by position of the use in the rule and datastream
@@ -91,7 +93,7 @@ def recall(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> dict[int
         site.id: Window(
             site=site,
             series={stream.id: series[stream.id] for stream in site.streams},
-            included=set(included),
+            included=included,
         )
         for site, _ in sites
     }
@@ -107,11 +109,11 @@ def recall(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> dict[int
     return windows
 
 
-def _series(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> tuple[dict[int, Series], list[int]]:
+def _series(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> tuple[dict[int, Series], set[int]]:
     """Return the series by datastream, and the events that wait: both as of the same moment."""
     streams = [(stream, first - site.rule.memory_h) for site, first in sites for stream in site.streams]
     series = {s.id: Series(summed=s.slot.observed_property in SUMMED) for s, _ in streams}
-    included: list[int] = []
+    included = set[int]()
     rows = conn.execute(
         # one statement, so that both see the same moment: an event waits exactly if what it
         # brought is counted below and has not been handled yet
@@ -138,12 +140,13 @@ def _series(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> tuple[d
         "   array_agg(count ORDER BY hour), array_agg(newest ORDER BY hour) FROM hourly GROUP BY id"
         " UNION ALL SELECT NULL, array_agg(id), NULL, NULL, NULL FROM ("
         "   SELECT id FROM event WHERE consumer = 'assess' AND done_at IS NULL AND set_aside_at IS NULL"
+        "    AND partition = ANY(%(partitions)s)"
         "   UNION ALL SELECT id FROM event WHERE consumer = 'assess' AND set_aside_at IS NOT NULL) waiting",
-        _columns(streams),
+        {**_columns(streams), "partitions": list({partition_of(site.id) for site, _ in sites})},
     )
     for stream, *columns in rows:
         if stream is None:
-            included = columns[0] or []
+            included.update(columns[0] or ())
         else:
             _fill(series[stream], columns)
     return series, included

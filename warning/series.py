@@ -65,9 +65,12 @@ class Series:
 
     def row_at(self, hour: int) -> int:
         """Return the last row at this hour or before it; -1 when there is none."""
-        for row in range(self.size - 1, max(self.size - 4, -1), -1):  # it is nearly always one of the last
-            if self.hours[row] <= hour:
-                return row
+        last = self.size - 1
+        if last > 0:  # it is nearly always one of the last two
+            if self.hours[last] <= hour:
+                return last
+            if self.hours[last - 1] <= hour:
+                return last - 1
         return int(self.hours[: self.size].searchsorted(hour, side="right")) - 1
 
     def hours_from(self, hour: int) -> list[int]:

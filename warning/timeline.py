@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -152,8 +153,13 @@ def _learn(use: Use, lane: _Lane, series: Series, begin: int, first: int) -> Non
         columns.append(_learnt(use, series, day))
         rows.append(end - row)
         row = end
-    lane.learnt += [np.full_like(columns[0], np.nan), *columns]
+    lane.learnt += [_nothing(len(columns[0])), *columns]
     lane.learnt_rows += rows
+
+
+@cache
+def _nothing(length: int) -> Floats:
+    return np.full(length, np.nan)
 
 
 def _learnt(use: Use, series: Series, day: int) -> Floats:
