@@ -73,6 +73,8 @@ def _replay(source: Source, settings: Settings, args: argparse.Namespace) -> int
             report.append(("track", settle.track(conn, source)))
     for kind, row in report:
         print(encode({"kind": kind, **row}).decode() if args.json else _line(kind, row))
+    if found != goal.found:
+        log.error("expected %s, found %s; what waits is told by `liupan doctor`", goal.found, found)
     return 0 if found == goal.found and not goal.refused else 1
 
 
