@@ -19,6 +19,8 @@ OBSERVED = {
     "displacement": ("位移", "displacement"),
     "crack": ("裂缝", "crack"),
 }
+#: so many silent sensors are named, the others counted
+NAMED = 3
 #: value of a model that a line is drawn on -> (Chinese, English, digits)
 MEASURES = {"ratio": ("比值", "ratio", 2), "angle_deg": ("切线角度数", "tangent angle in degrees", 1)}
 
@@ -170,10 +172,10 @@ def _missing(moment: Moment, number: int, use: Use) -> tuple[str, str]:
     ]
     lines = [line for line in heard if line] or [(f"{n}无数据", f"{n}: no data") for n in fitting.values()]
     lines = lines or [(f"没有{_kinds(use)[0]}监测", f"no {_kinds(use)[1]} sensor")]
-    return (
-        f"{use.model.title[0]}（{'、'.join(zh for zh, _ in lines)}）",
-        f"{use.model.title[1]} ({', '.join(en for _, en in lines)})",
-    )
+    zh, en = "、".join(zh for zh, _ in lines[:NAMED]), ", ".join(en for _, en in lines[:NAMED])
+    if len(lines) > NAMED:
+        zh, en = f"{zh}等{len(lines)}项", f"{en} and {len(lines) - NAMED} more"
+    return f"{use.model.title[0]}（{zh}）", f"{use.model.title[1]} ({en})"
 
 
 def _silence(moment: Moment, asked: Asked, use: Use, sensor: str) -> tuple[str, str] | None:

@@ -139,6 +139,16 @@ def test_reasons_say_value_line_margin_time_and_what_does_not_count() -> None:
     )
 
 
+def test_many_silent_sensors_are_counted() -> None:
+    series: Series = {Slot("displacement", number): (HOURS[:48], HOURS[:48] * 0.1) for number in range(5)}
+    assessed, levels = stood(DEFAULT, {**series, Slot("rainfall", 9): storm()})
+    moment = Moment(assessed=assessed, step=len(HOURS) - 1, offset_h=0, level=levels[-1],
+                    sensors={slot: f"g{slot.sensor}" for slot in series})  # fmt: skip
+    zh, en = reasons(moment)
+    assert "（g0最近数据1月3日08时、g1最近数据1月3日08时、g2最近数据1月3日08时等5项）" in zh
+    assert "g2: last heard 1970-01-03 08:00 and 2 more)" in en
+
+
 def test_of_several_sensors_the_one_that_says_most_is_told() -> None:
     series = {Slot("displacement", number): creep(times) for number, times in enumerate((1.0, 6.0, 3.0))}
     assessed, levels = stood(DEFAULT, series)
