@@ -15,8 +15,13 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 
 def rss_mb_of(pid: int) -> float:
-    """Return the resident memory of a process in MB (10^6 bytes), as Linux tells it."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    """Return the resident memory of a process and its living children in MB (10^6 bytes)."""
+    pages = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if pid in (int(folder.name), parent):
+                pages += int((folder / "statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

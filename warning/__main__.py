@@ -8,25 +8,21 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import psycopg
 from paho.mqtt.client import Client
 from psycopg import Connection
 
-from domain.flow import Handler, consume, share_partitions
+from domain.flow import Handler, share_partitions
 from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from warning import channels, outlet, public
-from warning.assess import assessor
+from warning import channels, outlet, public, rules
 from warning.cap import Office
 from warning.delivery import deliverer, fan_out
 from warning.issue import issuer
+from warning.jobs import Gate, assessing, consuming, everything
 from warning.response.order import orderer
 from warning.response.respond import respond
 
 log = logging.getLogger(__name__)
-
-#: given the connection: a function that tells which partitions may be worked on now
-Gate = Callable[[Connection[Any]], Callable[[], Sequence[int] | None]]
 
 
 def main(argv: list[str]) -> int:
@@ -35,49 +31,36 @@ def main(argv: list[str]) -> int:
     log_to_stderr("warning")
     try:
         settings = Settings.from_env()
-        database_url, office, assess = settings.database(), Office.of(settings), assessor(settings.rules)
+        database_url, office = settings.database(), Office.of(settings)
+        rules.load(settings.rules)  # a wrong rule is told here, once, and not by the child again and again
         client = outlet.connect(settings)
     except ValueError as error:
         log.error("%s", error)
         return 2
-    code = run(_jobs(database_url, client, assess, issuer(office)))
+    jobs = {"assess": assessing(database_url, settings.rules)}
+    code = run(jobs | _jobs(database_url, client, issuer(office)))
     client.disconnect()
     client.loop_stop()
     return code
 
 
-def _jobs(database_url: str, client: Client, assess: Handler, issue: Handler) -> dict[str, Job]:
-    """Return one job for each consumer: those with partitions keep a site's events in order, those that
-    need the broker wait for it.
+def _jobs(database_url: str, client: Client, issue: Handler) -> dict[str, Job]:
+    """Return one job for each consumer that tells people: the one with partitions keeps a site's alerts in
+    order, those that need the broker wait for it.
     """
-
-    def everything(conn: Connection[Any]) -> Callable[[], None]:
-        return lambda: None
-
-    def shared(consumer: str) -> Gate:
-        return lambda conn: share_partitions(conn, consumer)
 
     def connected(conn: Connection[Any]) -> Callable[[], Sequence[int] | None]:
         return outlet.when_connected(client)
 
     consumers: dict[str, tuple[Handler, Gate]] = {
-        "assess": (assess, shared("assess")),
-        "issue": (issue, shared("issue")),
+        "issue": (issue, lambda conn: share_partitions(conn, "issue")),
         "fan_out": (fan_out, everything),
         "publish": (public.publisher(client), lambda conn: public.when_connected(conn, client)),
         "deliver": (deliverer(client, channels.load()), connected),
         "respond": (respond, everything),
         "order": (orderer(client), connected),
     }
-    return {name: _job(database_url, name, *consumer) for name, consumer in consumers.items()}
-
-
-def _job(database_url: str, consumer: str, handler: Handler, gate: Gate) -> Job:
-    def work(stop: Any) -> None:
-        with psycopg.connect(database_url, autocommit=True, application_name="liupan-warning") as conn:
-            consume(conn, consumer, handler, stop, gate(conn))
-
-    return work
+    return {name: consuming(database_url, name, *consumer) for name, consumer in consumers.items()}
 
 
 if __name__ == "__main__":
