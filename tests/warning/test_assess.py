@@ -36,8 +36,8 @@ version: 7
 source: made up for a test
 hazard_types: [landslide]
 memory_h: 1800
-calm_h: 6
-hold_h: 6
+calm_h: 8
+hold_h: 4
 models:
   burst:
     model: godt_2006_mean_intensity
@@ -191,7 +191,8 @@ def dry(hours: Iterable[int]) -> list[Said]:
     return [("rain", hour, 0.0) for hour in hours]
 
 
-def test_a_burst_raises_at_once_and_a_calm_lowers(feed: Callable[..., Feed]) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_burst_raises_at_once_and_a_calm_lowers(feed: Callable[..., Feed], restarts: bool) -> None:
     site = feed(rain="rainfall")
     site.tell(*dry(range(1, 5)))
     assert site.level()[0] == 0 and site.rows() == [] and site.heard("levelled") == []
@@ -202,13 +203,15 @@ def test_a_burst_raises_at_once_and_a_calm_lowers(feed: Callable[..., Feed]) -> 
         2,
         {"burst": 1.25, "storm": pytest.approx(25 / 82.7278, abs=1e-6), "angle": None},
     )
-    for hour in range(6, 14):
+    for hour in range(6, 16):
+        if restarts:
+            site.restart()
         site.tell(("rain", hour, 0.0))
-    assert site.level() == (0, 12, 13)  # the mean over 2 h was crossed until 6, and six hours are calm
+    assert site.level() == (0, 14, 15)  # the mean over 2 h was crossed until 6, and eight hours are calm
     changes = [(e["from"], e["to"], e["at"]) for e in site.heard("levelled")]
     assert changes == [
         ("none", "yellow", "2026-06-01T05:00:00+00:00"),
-        ("yellow", "none", "2026-06-01T12:00:00+00:00"),
+        ("yellow", "none", "2026-06-01T14:00:00+00:00"),
     ]
 
 
@@ -370,6 +373,67 @@ def test_a_poison_event_stands_alone(feed: Callable[..., Feed]) -> None:
     assert [row[2]["burst"] for row in site.rows()] == [1.0]  # (6 + 14) / 2 h: nothing was added twice
 
 
+def test_what_a_failed_take_has_added_is_forgotten(feed: Callable[..., Feed]) -> None:
+    site = feed(rain="rainfall")
+    site.tell(*dry(range(1, 5)))
+    site.conn.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'disk full'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON assessment FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    site.store([("rain", 5, 12.0)])
+    handle(site.conn, "assess", site.assess)
+    assert site.conn.execute("SELECT failures FROM event WHERE failures > 0").fetchall() == [(1,)]
+    site.conn.execute("DROP TRIGGER refuse ON assessment; UPDATE event SET not_before = now(), failures = 0")
+    site.work()
+    assert [row[2]["burst"] for row in site.rows()] == [0.6]
+    assert site.level()[0] == Level.BLUE
+
+
+def test_what_was_learnt_of_a_day_is_learnt_anew_when_it_was_not_whole(feed: Callable[..., Feed]) -> None:
+    site = feed("rain_displacement", gnss="displacement")
+    noise = seeded("learnt")
+    moved = [
+        ("gnss", float(hour), round(0.1 * hour + noise.gauss(0, 0.4), 2)) for hour in range(1, 24 * 20 + 4)
+    ]
+    late = moved[24 * 18 - 10 : 24 * 18 - 1]
+    site.tell(*[one for one in moved if one not in late])
+    assert site.rows() == []
+    site.tell(*late)
+    fast = [("gnss", moved[-1][1] + hour, round(moved[-1][2] + 4.0 * hour, 2)) for hour in range(1, 12)]
+    site.tell(*fast)
+    said = moved + fast
+    hours = np.array([int(START.timestamp() // 3600) + int(hour) - 1 for _, hour, _ in said])
+    series = {Slot("displacement", 0): (hours, np.array([x for *_, x in said]))}
+    assessed, _ = history(rules.load()["rain_displacement"], series)
+    whole = dict(zip((hours - hours[0] + 1).tolist(), assessed.ratio[-1].tolist(), strict=True))
+    told = {int(hour): ratios["angle"] for hour, _, ratios in site.rows()}
+    assert len(told) > 6 and told == {hour: whole[hour] for hour in told}
+
+
+def test_a_late_burst_is_held_through_the_calm_after_it(feed: Callable[..., Feed]) -> None:
+    site = feed(rain="rainfall")
+    for hour in range(1, 9):
+        site.tell(("rain", hour, 0.0))
+    site.tell(("rain", 4.5, 25.0))  # fell in the hour until 5, crossed the line until 6
+    assert [row[0] for row in site.rows()] == [5, 6, 8]
+    assert site.level() == (2, 8, 8)
+    assert [(e["to"], e["at"][11:16]) for e in site.heard("levelled")] == [("yellow", "08:00")]
+    for hour in range(9, 15):
+        assert site.level()[0] == 2
+        site.tell(("rain", hour, 0.0))
+    assert site.level()[:2] == (0, 14)
+
+
+def test_an_hour_of_a_pause_is_told_anew_when_the_storm_goes_on(feed: Callable[..., Feed]) -> None:
+    site = feed(rain="rainfall")
+    for hour, depth in enumerate([0.0, 0.0, 0.0, 40.0, 0.0]):
+        site.tell(("rain", hour + 1, depth))
+    assert [row[2]["storm"] for row in site.rows()] == [pytest.approx(40 / 82.7278, abs=1e-6), 0.0]
+    site.tell(("rain", 6, 1.0))
+    pause = 40 / 2 * 2**1.13 / 82.7278
+    assert site.rows()[1][2]["storm"] == pytest.approx(pause, abs=1e-6)
+
+
 def test_two_processes_may_take_a_site_from_each_other(feed: Callable[..., Feed]) -> None:
     site, said = feed(), random_record(seeded("turns"))
     others, turns = [site.assess, assessor(site.folder), assessor(site.folder)], seeded(1)
@@ -463,7 +527,7 @@ def test_observations_older_than_the_memory_are_stored_and_change_nothing(feed: 
     site = feed(rain="rainfall")
     site.tell(*dry(range(3000, 3005)))
     site.tell(("rain", 5, 60.0))
-    assert site.level()[::2] == (0, 3004) and site.heard("levelled") == []
+    assert site.level()[::2] == (0, 3004) and site.heard("levelled") == [] and site.rows() == []
 
 
 def test_red_needs_a_second_sign(feed: Callable[..., Feed]) -> None:

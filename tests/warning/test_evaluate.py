@@ -140,7 +140,7 @@ def test_reasons_say_value_line_margin_time_and_what_does_not_count() -> None:
 
 
 def test_many_silent_sensors_are_counted() -> None:
-    series: Series = {Slot("displacement", number): (HOURS[:48], HOURS[:48] * 0.1) for number in range(5)}
+    series: Series = {Slot("displacement", number): (HOURS[:48], np.zeros(48)) for number in range(5)}
     assessed, levels = stood(DEFAULT, {**series, Slot("rainfall", 9): storm()})
     moment = Moment(assessed=assessed, step=len(HOURS) - 1, offset_h=0, level=levels[-1],
                     sensors={slot: f"g{slot.sensor}" for slot in series})  # fmt: skip
