@@ -31,7 +31,7 @@ class Settings:
     region: str = "64"
     #: observations are stored after this many or after this long, whichever comes first
     batch_rows: int = 5000
-    batch_ms: int = 10
+    batch_ms: int = 5
     #: folder with one's own rule files; empty: only those that ship
     rules: str = ""
     #: folder with the reference records that `liupan replay` knows by name
