@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from domain.thing import PARTITIONS
 from domain.wire import encode
@@ -20,7 +20,7 @@ from domain.wire import encode
 if TYPE_CHECKING:
     from threading import Event as StopSign
 
-    from psycopg import Connection
+    from psycopg import Connection, Cursor
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ BACK_OFF_S = (1, 5, 30, 120, 600)
 TAKE = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened, as one consumer finds it in the log."""
 
     id: int
@@ -106,21 +105,33 @@ def handle(
     handler: Handler,
     partitions: Sequence[int] | None = None,
     limit: int = TAKE,
+    *,
+    only: int | None = None,
 ) -> int:
     """Handle the oldest waiting events of the consumer in one transaction; return how many were taken.
 
     When the handler fails on several, they are handled one by one, so that a poison event stands alone.
+    `only` is the id of the one event to take, where it still waits.
     """
-    with conn.transaction():
-        events = _take(conn, consumer, partitions, limit)
-        if not events:
-            return 0
-        done = [e.id for e in events] if len(events) > 1 and _works(conn, handler, events) else []
-        if not done:
+    events: list[Event] = []
+    try:
+        with ExitStack() as last, ExitStack() as work:
+            with conn.pipeline():  # one round trip to the database
+                work.enter_context(conn.transaction())
+                taken = _take(conn, consumer, partitions, limit, only)
+            events += [Event(*row) for row in taken]
+            if events:
+                handler(conn, events)
+                last.enter_context(conn.pipeline())  # left last: the mark and COMMIT travel together
+                _mark_done(conn, events)
+    except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
+        if conn.closed or not events:
+            raise  # the database is gone: nothing can be noted, the events simply wait
+        if len(events) == 1:
+            _note_failure(conn, events[0], error)
+        else:
             for event in events:
-                if _works(conn, handler, [event], count=True):
-                    done.append(event.id)
-        conn.execute("UPDATE event SET done_at = clock_timestamp() WHERE id = ANY(%s)", (done,))
+                handle(conn, consumer, handler, partitions, only=event.id)
     return len(events)
 
 
@@ -185,32 +196,22 @@ def _lock_class(conn: Connection[Any], consumer: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _take(conn: Connection[Any], consumer: str, partitions: Sequence[int] | None, limit: int) -> list[Event]:
-    rows = conn.execute(
+def _take(
+    conn: Connection[Any], consumer: str, partitions: Sequence[int] | None, limit: int, only: int | None
+) -> Cursor[Any]:
+    """Lock waiting events, oldest first."""
+    return conn.execute(
         "SELECT id, kind, subject, region, partition, body, packed, created_at, failures FROM event"
         " WHERE consumer = %s AND done_at IS NULL AND set_aside_at IS NULL AND not_before <= now()"
-        " AND (%s::int[] IS NULL OR partition = ANY(%s))"
+        " AND (%s::int[] IS NULL OR partition = ANY(%s)) AND (%s::bigint IS NULL OR id = %s)"
         " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
-        (consumer, partitions, partitions, limit),
-    ).fetchall()
-    return [
-        Event(id=i, kind=k, subject=s, region=r, partition=p, body=b, packed=x, at=t, failures=f)
-        for i, k, s, r, p, b, x, t, f in rows
-    ]
+        (consumer, partitions, partitions, only, only, limit),
+    )
 
 
-def _works(conn: Connection[Any], handler: Handler, events: Sequence[Event], count: bool = False) -> bool:
-    """Run the handler in a savepoint; on failure undo its work and, when counting, note it on the event."""
-    try:
-        with conn.transaction():
-            handler(conn, events)
-    except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
-        if conn.closed:
-            raise  # the database is gone: nothing can be noted, the events simply wait
-        if count:
-            _note_failure(conn, events[0], error)
-        return False
-    return True
+def _mark_done(conn: Connection[Any], events: Sequence[Event]) -> None:
+    ids = [event.id for event in events]
+    conn.execute("UPDATE event SET done_at = clock_timestamp() WHERE id = ANY(%s)", (ids,))
 
 
 def _note_failure(conn: Connection[Any], event: Event, error: Exception) -> None:
@@ -220,6 +221,6 @@ def _note_failure(conn: Connection[Any], event: Event, error: Exception) -> None
     conn.execute(
         "UPDATE event SET failures = failures + 1, last_failure = %s,"
         " not_before = now() + %s * interval '1 second', set_aside_at = CASE WHEN %s THEN now() END"
-        " WHERE id = %s",
+        " WHERE id = %s AND done_at IS NULL",
         (f"{type(error).__name__}: {error}"[:2000], BACK_OFF_S[event.failures], last, event.id),
     )

@@ -122,8 +122,9 @@ def _emit_observed(
         by_partition[registry.partitions[datastream]].append(
             Observation(datastream=datastream, phenomenon_time=at, result=result)
         )
-    for partition, observations in by_partition.items():
-        emit(conn, "observed", subject="", partition=partition, packed=pack(observations))
+    with conn.pipeline():
+        for partition, observations in by_partition.items():
+            emit(conn, "observed", subject="", partition=partition, packed=pack(observations))
 
 
 def _states(conn: Connection[Any], batch: Sequence[Contents]) -> None:
