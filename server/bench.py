@@ -102,7 +102,9 @@ def _under_load(run: Run, client: Client) -> dict[str, object]:
     """Put the load on, probe each site once, and return rates, times, memory and what the processors did."""
     speaker = [sys.executable, "-P", "-m", "server.bench_load", str(run.rate), str(run.seconds)]
     env = {**os.environ, "LIUPAN_MQTT_URL": run.stack.settings.mqtt_url}
-    with subprocess.Popen(speaker, env=env, stdout=subprocess.DEVNULL) as child:  # noqa: S603 - our own
+    with subprocess.Popen(speaker, env=env, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
+        assert child.stdout is not None  # noqa: S101 - it is a pipe
+        child.stdout.readline()  # the load is made
         time.sleep(min(WARM_S, run.seconds / 2))
         pids = {**run.stack.pids(), "background": child.pid, "bench": os.getpid()}
         since, at, cpu = datetime.now(UTC), time.monotonic(), cpu_s(pids)

@@ -6,15 +6,12 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
-
 from domain.settings import Settings
 from domain.wire import encode, up_topic
+from server.bench_wire import packets, speak
 
 #: what the load is made of, for people
 MIX = """The background: of each 5 of 500 stations 3 are national ones whose `$dp` frames hold 6 results
@@ -97,25 +94,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("rate", type=float)
     parser.add_argument("seconds", type=float)
     args = parser.parse_args(argv)
-    broker = Settings.from_env().broker()
-    client = Client(CallbackAPIVersion.VERSION2, client_id="bench-background")
-    client.max_inflight_messages_set(5000)
-    client.connect(broker.hostname or "", broker.port or 1883)
-    client.loop_start()
-    while not client.is_connected():
-        time.sleep(0.01)
-    said, began = 0, time.monotonic()
-    for count, (topic, payload) in background(args.rate, args.seconds, datetime.now(UTC)):
-        while (ahead := said / args.rate - (time.monotonic() - began)) > 0:
-            time.sleep(max(0.005, ahead))
-        if time.monotonic() - began > args.seconds:
-            break
-        client.publish(topic, payload, qos=1)
-        said += count
-    client.disconnect()
-    client.loop_stop()
-    print(json.dumps({"said": said, "seconds": round(time.monotonic() - began, 2)}))
+    load = background(args.rate, args.seconds, datetime.now(UTC))
+    said = packets(until(load, args.rate * args.seconds))
+    print("ready", flush=True)
+    results = speak(Settings.from_env().broker(), "bench-background", said, args.rate, args.seconds)
+    print(json.dumps({"said": results}))
     return 0
+
+
+def until(messages: Iterator[tuple[int, Said]], results: float) -> Iterator[tuple[int, Said]]:
+    """Yield messages until so many results are in them."""
+    told = 0.0
+    while told < results:
+        count, message = next(messages)
+        yield count, message
+        told += count
 
 
 def background(rate: float, seconds: float, until: datetime) -> Iterator[tuple[int, Said]]:

@@ -1,0 +1,109 @@
+"""Messages for a load, said to the broker at QoS 1 with as little work as can be.
+
+A client library spends on each message about what the platform under test spends on it; on the same two
+cores it would be measured instead. Here the packets (MQTT 3.1.1, sections 3.1 to 3.4) are made before the
+load begins.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+from urllib.parse import SplitResult, unquote
+
+#: messages on their way to the broker at a time
+IN_FLIGHT = 5000
+#: time between two bursts of a steady rate (s)
+TICK_S = 0.005
+PATIENCE_S = 20.0
+
+CONNECT, PUBLISH_QOS1, DISCONNECT = 0x10, 0x32, b"\xe0\x00"
+CONNACK_SIZE, PUBACK_SIZE = 4, 4
+
+
+class Packet(NamedTuple):
+    """One message as it goes to the broker, and how many results are in it."""
+
+    results: int
+    data: bytes
+
+
+def packets(messages: Iterable[tuple[int, tuple[str, bytes]]]) -> list[Packet]:
+    """Return the packets of messages, given as (results in it, (topic, payload))."""
+    return [
+        Packet(results, _publish(topic, payload, 1 + number % 0xFFFF))
+        for number, (results, (topic, payload)) in enumerate(messages)
+    ]
+
+
+def speak(broker: SplitResult, client_id: str, said: Sequence[Packet], rate: float, seconds: float) -> int:
+    """Say the packets at this rate (results/s; 0: as fast as the broker takes them) for so many seconds at
+    most; return how many results were in what was said, all of it acknowledged.
+
+    ConnectionError: the broker refuses, or does not acknowledge for 20 s.
+    """
+    with _connected(broker, client_id) as sock:
+        began, results, sent, answered = time.monotonic(), 0, 0, 0
+        while sent < len(said) and (spent_s := time.monotonic() - began) < seconds:
+            due, first = rate * spent_s if rate else float("inf"), sent
+            while sent < len(said) and results <= due and sent - answered // PUBACK_SIZE < IN_FLIGHT:
+                results += said[sent].results
+                sent += 1
+            if sent > first:
+                sock.sendall(b"".join(packet.data for packet in said[first:sent]))
+            answered += _answer_size(sock, TICK_S)
+            if rate:
+                time.sleep(TICK_S)
+        last = time.monotonic()
+        while answered // PUBACK_SIZE < sent:
+            answered += _answer_size(sock, PATIENCE_S)
+            if time.monotonic() - last > PATIENCE_S:
+                raise ConnectionError(f"{sent - answered // PUBACK_SIZE} messages are not acknowledged")
+        sock.sendall(DISCONNECT)
+    return results
+
+
+@contextmanager
+def _connected(broker: SplitResult, client_id: str) -> Iterator[socket.socket]:
+    user, password = (unquote(part or "") for part in (broker.username, broker.password))
+    flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)  # clean session, user name, password
+    names = [client_id, *filter(None, (user, password))]
+    body = _text("MQTT") + bytes((4, flags, 0, 0)) + b"".join(map(_text, names))
+    with socket.create_connection((broker.hostname or "", broker.port or 1883)) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(bytes((CONNECT,)) + _length(len(body)) + body)
+        if sock.recv(CONNACK_SIZE, socket.MSG_WAITALL)[-1:] != b"\0":
+            raise ConnectionError("the broker refuses the connection")
+        yield sock
+
+
+def _answer_size(sock: socket.socket, patience_s: float) -> int:
+    """Return how many bytes of acknowledgements came, waiting so long for some."""
+    if not select.select([sock], [], [], patience_s)[0]:
+        return 0
+    if not (answer := sock.recv(1 << 16)):
+        raise ConnectionError("the broker has hung up")
+    return len(answer)
+
+
+def _publish(topic: str, payload: bytes, packet_id: int) -> bytes:
+    name = _text(topic)
+    return b"".join((bytes((PUBLISH_QOS1,)), _length(len(name) + 2 + len(payload)), name,
+                     packet_id.to_bytes(2, "big"), payload))  # fmt: skip
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(2, "big") + data
+
+
+def _length(size: int) -> bytes:
+    digits = bytearray()
+    while size > 0x7F:
+        digits.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes((*digits, size))
