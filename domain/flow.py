@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,31 +71,43 @@ class Event(NamedTuple):
 Handler = Callable[["Connection[Any]", Sequence[Event]], None]
 
 
-def emit(
-    conn: Connection[Any],
-    kind: str,
-    *,
-    subject: str,
-    region: str = "",
-    partition: int = 0,
-    body: Mapping[str, object] | None = None,
-    packed: bytes | None = None,
-    delay_s: float = 0,
-) -> None:
-    """Write the event for each of its consumers into the open transaction, and wake them at its commit.
+class News(NamedTuple):
+    """An event to be emitted: what it is about, and the GB/T 2260 code of its region.
 
     With `delay_s` it is handled that many seconds later at the earliest.
-    `subject` names what it is about, `region` is its GB/T 2260 code. KeyError: no such kind in ROUTES.
     """
+
+    subject: str
+    region: str = ""
+    partition: int = 0
+    body: Mapping[str, object] | None = None
+    packed: bytes | None = None
+    delay_s: float = 0
+
+
+def emit(conn: Connection[Any], kind: str, subject: str, **about: Any) -> None:
+    """Write one event as `emit_all` does; `about` are the other fields of News."""
+    emit_all(conn, kind, [News(subject, **about)])
+
+
+def emit_all(conn: Connection[Any], kind: str, news: Sequence[News]) -> None:
+    """Write the events for each of their consumers into the open transaction; its commit wakes these.
+
+    KeyError: no such kind in ROUTES.
+    """
+    subjects, regions, partitions, bodies, packed, delays = zip(*news, strict=True)
     conn.execute(
         "WITH written AS ("
         "  INSERT INTO event (kind, consumer, subject, region, partition, body, packed, not_before, done_at)"
-        "  SELECT %s, consumer, %s, %s, %s, %s, %s, now() + %s * interval '1 second',"
-        "         CASE WHEN consumer = 'live' THEN now() END"
-        "  FROM unnest(%s::text[]) AS consumer RETURNING consumer)"
-        " SELECT pg_notify('liupan_' || consumer, '') FROM written",
-        (kind, subject, region, partition, encode(body or {}).decode(), packed, delay_s, list(ROUTES[kind])),
-    )
+        "  SELECT %s, consumer, subject, region, partition, body, packed,"
+        "         now() + delay * interval '1 second', CASE WHEN consumer = 'live' THEN now() END"
+        "  FROM unnest(%s::text[], %s::text[], %s::smallint[], %s::jsonb[], %b::bytea[], %s::float8[])"
+        "   AS n (subject, region, partition, body, packed, delay), unnest(%s::text[]) AS consumer"
+        "  RETURNING consumer)"
+        " SELECT pg_notify('liupan_' || consumer, '') FROM (SELECT DISTINCT consumer FROM written) AS woken",
+        (kind, list(subjects), list(regions), list(partitions),
+         [encode(body or {}).decode() for body in bodies], list(packed), list(delays), list(ROUTES[kind])),
+    )  # fmt: skip
 
 
 def handle(
@@ -115,14 +126,10 @@ def handle(
     """
     events: list[Event] = []
     try:
-        with ExitStack() as last, ExitStack() as work:
-            with conn.pipeline():  # one round trip to the database
-                work.enter_context(conn.transaction())
-                taken = _take(conn, consumer, partitions, limit, only)
-            events += [Event(*row) for row in taken]
+        with conn.transaction():
+            events += [Event(*row) for row in _take(conn, consumer, partitions, limit, only)]
             if events:
                 handler(conn, events)
-                last.enter_context(conn.pipeline())  # left last: the mark and COMMIT travel together
                 _mark_done(conn, events)
     except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
         if conn.closed or not events:

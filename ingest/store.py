@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from domain.flow import emit
+from domain.flow import News, emit_all
 from domain.thing import Observation
 from domain.wire import pack
 from ingest import reports
@@ -122,9 +122,9 @@ def _emit_observed(
         by_partition[registry.partitions[datastream]].append(
             Observation(datastream=datastream, phenomenon_time=at, result=result)
         )
-    with conn.pipeline():
-        for partition, observations in by_partition.items():
-            emit(conn, "observed", subject="", partition=partition, packed=pack(observations))
+    if by_partition:
+        news = [News("", partition=number, packed=pack(said)) for number, said in by_partition.items()]
+        emit_all(conn, "observed", news)
 
 
 def _states(conn: Connection[Any], batch: Sequence[Contents]) -> None:

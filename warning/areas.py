@@ -52,24 +52,21 @@ class Site:
 
 def load_site(conn: Connection[Any], site: int) -> Site:
     """Return the hazard site of that number; LookupError when it is not registered."""
-    with conn.pipeline():
-        found = conn.execute(
-            "SELECT code, region, type, mode, name_zh, name_en, lon, lat, polygon, threatened, contact"
-            " FROM hazard_site WHERE id = %s",
-            (site,),
-        )
-        above = conn.execute(
-            "WITH RECURSIVE up AS (SELECT r.code, r.parent, r.level, r.name_zh, r.name_en"
-            "   FROM region r JOIN hazard_site s ON s.region = r.code WHERE s.id = %s"
-            " UNION ALL SELECT r.code, r.parent, r.level, r.name_zh, r.name_en"
-            "           FROM region r JOIN up ON r.code = up.parent)"
-            " SELECT name_zh, name_en FROM up ORDER BY level DESC",
-            (site,),
-        )
-    row, regions = found.fetchone(), above.fetchall()
+    row = conn.execute(
+        "SELECT code, region, type, mode, name_zh, name_en, lon, lat, polygon, threatened, contact"
+        " FROM hazard_site WHERE id = %s",
+        (site,),
+    ).fetchone()
     if row is None:
         raise LookupError(f"no hazard site has the number {site}")
     code, region, type_, mode, name_zh, name_en, lon, lat, polygon, threatened, contact = row
+    regions = conn.execute(
+        "WITH RECURSIVE up AS (SELECT code, parent, level, name_zh, name_en FROM region WHERE code = %s"
+        " UNION ALL SELECT r.code, r.parent, r.level, r.name_zh, r.name_en"
+        "           FROM region r JOIN up ON r.code = up.parent)"
+        " SELECT name_zh, name_en FROM up ORDER BY level DESC",
+        (region,),
+    ).fetchall()
     return Site(
         id=site,
         code=code,

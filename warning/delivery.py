@@ -14,7 +14,7 @@ from paho.mqtt.client import Client
 from psycopg import Connection
 
 from domain.alert import Level
-from domain.flow import Event, Handler, emit
+from domain.flow import Event, Handler, News, emit_all
 from domain.wire import new_id
 from warning.channels import Delivery, Notice, Send
 from warning.outlet import Outlet, again_s
@@ -34,9 +34,9 @@ def fan_out(conn: Connection[Any], events: Sequence[Event]) -> None:
             (event.subject, event.region, [new_id() for _ in recipients],
              [channel for channel, _ in recipients], [address for _, address in recipients]),
         ).fetchall()  # fmt: skip
-        with conn.pipeline():
-            for (delivery,) in new:
-                emit(conn, "due", subject=str(delivery), region=event.region, partition=event.partition)
+        if new:
+            due = [News(str(delivery), event.region, event.partition) for (delivery,) in new]
+            emit_all(conn, "due", due)
 
 
 def deliverer(client: Client, channels: Mapping[str, Send]) -> Handler:
@@ -63,15 +63,20 @@ def _note_sent(conn: Connection[Any], deliveries: Sequence[Delivery], tries: Map
         ([delivery.id for delivery in deliveries],),
     ).fetchall()
     new = {id for (id,) in first}
-    with conn.pipeline():
-        for delivery in deliveries:
-            subject, region = str(delivery.id), delivery.region
-            if delivery.id in new:
-                body = {"channel": delivery.channel, "address": delivery.address,
-                        "alert": delivery.notice.identifier, "mode": delivery.notice.mode}  # fmt: skip
-                emit(conn, "delivered", subject=subject, region=region, body=body)
-            sent = tries[subject]
-            emit(conn, "due", subject=subject, region=region, body={"tries": sent + 1}, delay_s=again_s(sent))
+    if delivered := [_delivered(delivery) for delivery in deliveries if delivery.id in new]:
+        emit_all(conn, "delivered", delivered)
+    if deliveries:
+        emit_all(conn, "due", [_due_again(delivery, tries[str(delivery.id)]) for delivery in deliveries])
+
+
+def _delivered(delivery: Delivery) -> News:
+    body = {"channel": delivery.channel, "address": delivery.address,
+            "alert": delivery.notice.identifier, "mode": delivery.notice.mode}  # fmt: skip
+    return News(str(delivery.id), delivery.region, body=body)
+
+
+def _due_again(delivery: Delivery, sent: int) -> News:
+    return News(str(delivery.id), delivery.region, body={"tries": sent + 1}, delay_s=again_s(sent))
 
 
 def _owed(conn: Connection[Any], ids: Sequence[str]) -> list[Delivery]:

@@ -100,8 +100,8 @@ def backgrounds(use: Use, time_h: Ints, value: Floats) -> Floats | None:
     if use.model.background is None:
         return None
     days, row = np.unique(time_h // 24, return_inverse=True)
-    learnt = [use.model.background(time_h, value, before_h=day * 24, **use.parameters) for day in days]
-    return np.array(learnt).T[:, row]
+    records = [(time_h, value)] * len(days)
+    return use.model.background(records, before_h=(days * 24).tolist(), **use.parameters)[:, row]
 
 
 def ask(use: Use, time_h: Ints, value: Floats, background: Floats | None) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from domain.flow import emit
+from domain.flow import News, emit_all
 from domain.thing import partition_of
 from domain.wire import new_id
 from warning.recall import Window
@@ -61,11 +61,16 @@ def write(conn: Connection[Any], name: str, told: Sequence[Told], windows: Itera
     ids = _assessments(conn, told) if told else {}
     news = {one.window.site.id for one in told}
     _levels(conn, name, [w for w in windows if w.site.id in news or w.as_of_us - w.stored_us >= AS_OF_US])
-    if not any(one.said or one.before is not None for one in told):
-        return
-    with conn.pipeline():
-        for one in told:
-            _emit(conn, one, ids[one.window.site.id, one.at_us])
+    said = [_news(one, ids, {"level": one.level.word}) for one in told if one.said]
+    if said:
+        emit_all(conn, "assessed", said)
+    levelled = [
+        _news(one, ids, {"site": one.window.site.id, "from": one.before.word, "to": one.after.word})
+        for one in told
+        if one.before is not None
+    ]
+    if levelled:
+        emit_all(conn, "levelled", levelled)
 
 
 def _assessments(conn: Connection[Any], told: Sequence[Told]) -> dict[tuple[int, int], str]:
@@ -108,26 +113,19 @@ def _levels(conn: Connection[Any], name: str, windows: Sequence[Window]) -> None
         "INSERT INTO level (site, region, level, since, as_of, state)"
         " SELECT site, region, level, to_timestamp(0) + since * interval '1 microsecond',"
         "  to_timestamp(0) + as_of * interval '1 microsecond', state"
-        " FROM unnest(%s::int[], %s::text[], %s::smallint[], %s::bigint[], %s::bigint[], %s::jsonb[])"
-        "  AS w (site, region, level, since, as_of, state)"
+        " FROM jsonb_to_recordset(%s)"
+        "  AS w (site int, region text, level smallint, since bigint, as_of bigint, state jsonb)"
         " ON CONFLICT (site) DO UPDATE SET region = excluded.region, level = excluded.level,"
         "  since = excluded.since, as_of = excluded.as_of, state = excluded.state",
-        (
-            [window.site.id for window in windows],
-            [window.site.region for window in windows],
-            [int(window.level) for window in windows],
-            [window.since_us for window in windows],
-            [window.as_of_us for window in windows],
-            [Jsonb(_state(window, name)) for window in windows],
-        ),
+        (Jsonb([_standing(window, name) for window in windows]),),
     )
     for window in windows:
         window.stored_us = window.as_of_us
 
 
-def _state(window: Window, name: str) -> dict[str, object]:
+def _standing(window: Window, name: str) -> dict[str, object]:
     newest = window.kept.get(window.newest_h)
-    return {
+    state = {
         "by": name,
         "reached_h": newest.state.reached if newest else None,
         "unanswered_h": newest.state.unanswered if newest else None,
@@ -135,14 +133,17 @@ def _state(window: Window, name: str) -> dict[str, object]:
         "row_us": window.row_us,
         "said_us": window.said_us,
     }
+    return {
+        "site": window.site.id,
+        "region": window.site.region,
+        "level": int(window.level),
+        "since": window.since_us,
+        "as_of": window.as_of_us,
+        "state": state,
+    }
 
 
-def _emit(conn: Connection[Any], one: Told, assessment: str) -> None:
+def _news(one: Told, assessments: Mapping[tuple[int, int], str], about: Mapping[str, object]) -> News:
     site, at = one.window.site, datetime.fromtimestamp(one.at_us / 1e6, UTC)
-    partition, said = partition_of(site.id), {"assessment": assessment, "at": at}
-    if one.said:
-        body = said | {"level": one.level.word}
-        emit(conn, "assessed", subject=site.code, region=site.region, partition=partition, body=body)
-    if one.before is not None:
-        body = said | {"site": site.id, "from": one.before.word, "to": one.after.word}
-        emit(conn, "levelled", subject=site.code, region=site.region, partition=partition, body=body)
+    body = {"assessment": assessments[site.id, one.at_us], "at": at, **about}
+    return News(site.code, site.region, partition_of(site.id), body)

@@ -5,7 +5,7 @@ Only series that have changed are asked about; the last answers of the others ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -22,6 +22,9 @@ from warning.windows import Floats, Ints
 
 #: so many answers before the first one that was asked for stay at hand: steps of other sensors may need them
 EARLIER_ROWS = 4
+
+#: so many records are learnt from together: more would take much memory
+LEARN_AT_ONCE = 200
 
 LEVELS = tuple(Level)
 
@@ -114,15 +117,23 @@ def _ask(use: Use, number: int, todo: Sequence[tuple[Window, int]]) -> None:
     """
     back = use.model.rows_back(**use.parameters)
     lanes = {True: _Lane(), False: _Lane()}
-    for window, from_h in todo:
-        for stream in window.site.feeds[number]:
-            if (
-                stream.id in window.changed
-                or window.answered_from.get((number, stream.id), from_h + 1) > from_h
-            ):
-                series = window.series[stream.id]
-                if series.size:
-                    _lay(use, lanes[series.summed], (window, stream), from_h, back)
+    owners = [
+        ((window, stream), from_h)
+        for window, from_h in todo
+        for stream in window.site.feeds[number]
+        if window.series[stream.id].size
+        and (
+            stream.id in window.changed or window.answered_from.get((number, stream.id), from_h + 1) > from_h
+        )
+    ]
+    if use.model.background:
+        _learn(
+            use,
+            use.model.background,
+            [(window.series[stream.id], from_h) for (window, stream), from_h in owners],
+        )
+    for (window, stream), from_h in owners:
+        _lay(use, lanes[window.series[stream.id].summed], (window, stream), from_h, back)
     for summed, lane in lanes.items():
         if lane.owner:
             _note(use, number, lane, summed)
@@ -133,7 +144,7 @@ def _lay(use: Use, lane: _Lane, owner: tuple[Window, Stream], from_h: int, back:
     on.
     """
     series = owner[0].series[owner[1].id]
-    first = max(series.row_at(from_h) - EARLIER_ROWS, 0)
+    first = _first_row(series, from_h)
     begin = 0 if back is None else max(first - back, 0)
     lane.time_h.append(series.hours[begin : series.size])
     lane.sums.append(series.sums[begin : series.size])
@@ -141,16 +152,39 @@ def _lay(use: Use, lane: _Lane, owner: tuple[Window, Stream], from_h: int, back:
     lane.first.append(first - begin)
     lane.owner.append(owner)
     if use.model.background:
-        _learn(use, lane, series, begin, first)
+        _lay_learnt(use, lane, series, begin, first)
 
 
-def _learn(use: Use, lane: _Lane, series: Series, begin: int, first: int) -> None:
+def _first_row(series: Series, from_h: int) -> int:
+    return max(series.row_at(from_h) - EARLIER_ROWS, 0)
+
+
+def _learn(use: Use, background: Callable[..., Floats], asked: Sequence[tuple[Series, int]]) -> None:
+    """Let the model learn what it does not know yet of the days that the series are asked about."""
+    records, unknown = list[tuple[Ints, Floats]](), list[tuple[Series, int]]()
+    for series, from_h in asked:
+        days = set((series.hours[_first_row(series, from_h) : series.size] // 24).tolist())
+        new = sorted(day for day in days if (use.key, day) not in series.learnt)
+        if new:
+            records += [(series.time_h, series.values())] * len(new)
+            unknown += [(series, day) for day in new]
+            for known in [known for known in series.learnt if known[1] < new[0] - 2]:
+                del series.learnt[known]
+    for begin in range(0, len(unknown), LEARN_AT_ONCE):
+        some = slice(begin, begin + LEARN_AT_ONCE)
+        before_h = [day * 24 for _, day in unknown[some]]
+        columns = background(records[some], before_h=before_h, **use.parameters).T
+        for (series, day), column in zip(unknown[some], columns, strict=True):
+            series.learnt[use.key, day] = column
+
+
+def _lay_learnt(use: Use, lane: _Lane, series: Series, begin: int, first: int) -> None:
     """Add what the model has learnt at each row; NaN before `first`, which is not asked about."""
     columns, rows, row = list[Floats](), [first - begin], first
     while row < series.size:
         day = int(series.hours[row]) // 24
         end = series.row_at(day * 24 + 23) + 1
-        columns.append(_learnt(use, series, day))
+        columns.append(series.learnt[use.key, day])
         rows.append(end - row)
         row = end
     lane.learnt += [_nothing(len(columns[0])), *columns]
@@ -160,15 +194,6 @@ def _learn(use: Use, lane: _Lane, series: Series, begin: int, first: int) -> Non
 @cache
 def _nothing(length: int) -> Floats:
     return np.full(length, np.nan)
-
-
-def _learnt(use: Use, series: Series, day: int) -> Floats:
-    if (use.key, day) not in series.learnt and use.model.background:
-        for known in [known for known in series.learnt if known[1] < day - 2]:
-            del series.learnt[known]
-        learnt = use.model.background(series.time_h, series.values(), before_h=day * 24, **use.parameters)
-        series.learnt[use.key, day] = learnt
-    return series.learnt[use.key, day]
 
 
 def _note(use: Use, number: int, lane: _Lane, summed: bool) -> None:

@@ -46,6 +46,22 @@ def running(total_um: Ints) -> Ints:
     return total
 
 
+def medians(value: Floats, owner: Ints, owners: int) -> Floats:
+    """Return the median of each owner's values (NaN left out; NaN for an owner without any).
+
+    `owner` says for each value whose it is: 0 ... owners - 1.
+    """
+    known = ~np.isnan(value)
+    value, owner = value[known], owner[known]
+    ordered = value[np.lexsort((value, owner))]
+    count = np.bincount(owner, minlength=owners)
+    first = np.cumsum(count) - count
+    found, some = np.full(owners, np.nan), count > 0
+    low, high = (first + (count - 1) // 2)[some], (first + count // 2)[some]
+    found[some] = (ordered[low] + ordered[high]) / 2
+    return found
+
+
 def ratio_of(value: Floats, line: float) -> Floats:
     """Return value / line, rounded to 9 places so that a value on the line is exactly 1."""
     return np.round(value / line, 9)

@@ -172,10 +172,36 @@ def test_the_tangent_angle_of_the_published_multiples(multiple: float, angle_deg
 
 def learnt(hours: Ints, moved: Floats, **parameters: Any) -> dict[str, Floats]:
     """Return the answer with the background that the model finds itself."""
-    settings = {**xu_2009.PARAMETERS, **parameters}
+    settings: dict[str, Any] = {**xu_2009.PARAMETERS, **parameters}
     days, row = np.unique(hours // 24, return_inverse=True)
-    found = [xu_2009.background(hours, moved, before_h=int(day) * 24, **settings) for day in days]
-    return xu_2009.exceedance(hours, moved, background=np.array(found).T[:, row], **settings)
+    found = xu_2009.background([(hours, moved)] * len(days), before_h=(days * 24).tolist(), **settings)
+    return xu_2009.exceedance(hours, moved, background=found[:, row], **settings)
+
+
+def test_records_learnt_from_together_do_not_know_of_each_other() -> None:
+    draw = np.random.default_rng(7)
+    records = [(np.arange(n), np.cumsum(draw.normal(0.1, 1.0, n))) for n in (400, 20, 900, 1500, 333)]
+    records[2][1][100:300] = np.nan
+    before_h = [400, 20, 880, 1500, 300]
+    settings: dict[str, Any] = dict(xu_2009.PARAMETERS)
+    together = xu_2009.background(records, before_h=before_h, **settings)
+    alone = [
+        xu_2009.background([record], before_h=[h], **settings)
+        for record, h in zip(records, before_h, strict=True)
+    ]
+    np.testing.assert_array_equal(together, np.hstack(alone))
+    assert np.isnan(together[0]).tolist() == [False, True, False, False, True]
+
+
+def test_the_spread_of_the_rates_is_their_median_deviation() -> None:
+    """A sawtooth of -1, 0, 1 mm on 2.4 mm/day: each rate over 4 rows can be reckoned by hand."""
+    hours = np.arange(400)
+    moved = hours * 0.1 + np.tile([0.0, 1.0, -1.0, 0.0], 100)
+    rates = [np.polyfit(hours[n - 3 : n + 1], moved[n - 3 : n + 1], 1)[0] * 24 for n in range(3, 384)]
+    few: dict[str, Any] = {**xu_2009.PARAMETERS, "windows_h": (4,), "record_h": 400, "least_record_h": 300}
+    found = xu_2009.background([(hours, moved)], before_h=[384], **few)[:, 0]
+    assert found[0] == pytest.approx(np.median(rates))
+    assert found[1] == pytest.approx(1.4826 * np.median(np.abs(rates - np.median(rates))))
 
 
 def test_the_uniform_rate_is_found_and_an_acceleration_seen() -> None:

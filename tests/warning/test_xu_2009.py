@@ -42,11 +42,11 @@ def test_the_uniform_rate_is_found_in_the_days_before() -> None:
     moved = np.where(HOURS < 720, HOURS * 2.0 / 24, 60 + (HOURS - 720) * 20.0 / 24)
     until = 720 + 12
     found = xu_2009.background(
-        HOURS[:until], moved[:until], before_h=720,
+        [(HOURS[:until], moved[:until])], before_h=[720],
         windows_h=(6, 24, 72), least_rows=4, longest_h=2400, record_h=1440, least_record_h=336,
     )  # fmt: skip
     assert found[0] == pytest.approx(2.0)
-    learnt = np.repeat(found[:, None], until, axis=1)
+    learnt = np.repeat(found, until, axis=1)
     answer = xu_2009.exceedance(HOURS[:until], moved[:until], background=learnt)
     assert answer["angle_deg"][-1] == pytest.approx(math.degrees(math.atan(10)), abs=0.01)
 

@@ -7,7 +7,8 @@ What a module must have (there is nothing to register; `load` checks it at start
   same length out: "ratio" (1.0 = on the line, NaN = cannot tell) and the other VALUES;
 - `rows_back(**parameters)`: how many rows before a row its answer rests on; None for all.
 It may have `revises(**parameters)`, how many rows back a later row can change an answer, and
-`background(time_h, value, before_h=..., **parameters)`, what it learns from the days before, once a day.
+`background(records, before_h=..., **parameters)`, what it learns once a day from the days before: for each
+record (hours, values) and its `before_h` a column of values.
 Two pieces of a series that lie further apart than a model's memory do not know of each other.
 """
 

@@ -22,7 +22,7 @@ from functools import partial
 
 import numpy as np
 
-from warning.windows import Answer, Floats, Ints, measured_only, running
+from warning.windows import Answer, Floats, Ints, measured_only, medians, running
 
 NAME = ("改进切线角（许强 2009）", "improved tangent angle (Xu 2009)")
 SENTENCE = (
@@ -164,40 +164,51 @@ def rates(
 
 
 def background(
-    time_h: Ints,
-    displacement_mm: Floats,
+    records: Sequence[tuple[Ints, Floats]],
     *,
+    before_h: Sequence[int],
     windows_h: Sequence[int],
     least_rows: int,
     longest_h: int,
     record_h: int,
     least_record_h: int,
-    before_h: int,
     **_: object,
 ) -> Floats:
-    """Return the uniform rate and the standard deviation of the rates over each window (mm/day) before
-    `before_h`.
+    """Return for each record (hours, mm), each with its `before_h`, the uniform rate and the standard
+    deviation of the rates over each window (mm/day) before it: one column a record.
 
     They come from the rows of the last `record_h` hours before it, or from the last 64 rows when these reach
     back further: the median of the rates over the longest window, and the median deviations of each. All NaN
     when the record is shorter than `least_record_h` or has fewer than 8 rates.
     """
+    learnt = np.full((1 + len(windows_h), len(records)), np.nan)
+    recent = [_recent(*record, h, record_h) for record, h in zip(records, before_h, strict=True)]
+    long = [n for n, (t, _) in enumerate(recent) if len(t) and t[-1] - t[0] >= least_record_h]
+    if not long:
+        return learnt
+    lengths = [len(recent[n][0]) for n in long]
+    owner = np.repeat(np.arange(len(long)), lengths)
+    # one behind the other, further apart than any rate reaches
+    time_h = np.concatenate([recent[n][0] for n in long]) + owner * (longest_h + 10_000_000)
+    moved_mm, rows = np.concatenate([recent[n][1] for n in long]), np.arange(len(owner))
+    enough = np.ones(len(long), np.bool_)
+    for number, window_h in enumerate(windows_h, 1):
+        limits = {"window_h": window_h, "least_rows": least_rows, "longest_h": longest_h}
+        rate, _, _ = rates(time_h, moved_mm, rows, **limits)
+        enough &= np.bincount(owner[~np.isnan(rate)], minlength=len(long)) >= LEAST_RATES
+        middle = medians(rate, owner, len(long))
+        learnt[0, long] = middle
+        learnt[number, long] = PER_MAD * medians(np.abs(rate - middle[owner]), owner, len(long))
+    learnt[:, np.array(long)[~enough]] = np.nan
+    return learnt
+
+
+def _recent(time_h: Ints, displacement_mm: Floats, before_h: int, record_h: int) -> tuple[Ints, Floats]:
+    """Return the measured rows that the background before that hour rests on."""
     end = int(np.searchsorted(time_h, before_h))
     begin = max(0, min(int(np.searchsorted(time_h, before_h - record_h)), end - RECORD_ROWS))
-    time_h, displacement_mm = time_h[begin:end], displacement_mm[begin:end]
-    time_h, displacement_mm = time_h[~np.isnan(displacement_mm)], displacement_mm[~np.isnan(displacement_mm)]
-    unknown = np.full(1 + len(windows_h), np.nan)
-    if len(time_h) == 0 or time_h[-1] - time_h[0] < least_record_h:
-        return unknown
-    rows = np.arange(len(time_h))
-    limits = {"least_rows": least_rows, "longest_h": longest_h}
-    found = [rates(time_h, displacement_mm, rows, window_h=w, **limits)[0] for w in windows_h]
-    found = [rate[~np.isnan(rate)] for rate in found]
-    if min(map(len, found)) < LEAST_RATES:
-        return unknown
-    medians = [float(np.median(rate)) for rate in found]
-    spreads = [PER_MAD * np.median(np.abs(rate - m)) for rate, m in zip(found, medians, strict=True)]
-    return np.array([medians[-1], *spreads])
+    known = ~np.isnan(displacement_mm[begin:end])
+    return time_h[begin:end][known], displacement_mm[begin:end][known]
 
 
 def rows_back(*, windows_h: Sequence[int], least_rows: int, **_: object) -> int:
