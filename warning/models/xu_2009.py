@@ -194,7 +194,7 @@ def background(
     enough = np.ones(len(long), np.bool_)
     for number, window_h in enumerate(windows_h, 1):
         limits = {"window_h": window_h, "least_rows": least_rows, "longest_h": longest_h}
-        rate, _, _ = rates(time_h, moved_mm, rows, **limits)
+        rate = rates(time_h, moved_mm, rows, **limits)[0]
         enough &= np.bincount(owner[~np.isnan(rate)], minlength=len(long)) >= LEAST_RATES
         middle = medians(rate, owner, len(long))
         learnt[0, long] = middle
