@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.codecs import load
+from ingest.codecs import dr, load
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,11 @@ class Inbox:
         self.size_out += len(incoming.payload) + OVERHEAD
         return incoming
 
-    def on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        """Let the message in, when there is room."""
+    def on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        """Let the message in, when there is room; a retained reply is an old one, told again to all."""
+        if message.retain and message.topic == dr.TOPIC:
+            client.ack(message.mid, message.qos)
+            return
         while self.waiting >= WAITING and not self.closed.is_set():
             time.sleep(PAUSE_S)
         self.size_in += len(message.payload) + OVERHEAD

@@ -17,7 +17,7 @@ from psycopg import Connection
 from domain.flow import News, emit_all
 from domain.thing import Observation
 from domain.wire import pack
-from ingest import reports
+from ingest import replies, reports
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Contents
@@ -67,6 +67,7 @@ def keep(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
         refused[refusal.place].append(refusal)
     _observations(conn, registry, batch)
     _states(conn, batch)
+    replies.keep(conn, batch)
     return [_outcome(contents, refused.get(index, [])) for index, contents in enumerate(batch)]
 
 
@@ -150,5 +151,6 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
+    said += len(contents.replies)
     size = len(contents.observations) + len(contents.states) + said
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)
