@@ -1,7 +1,7 @@
-"""One simulated national station that reports on `$dp` and obeys commands, as `liupan simulate --device` runs it.
+"""`liupan simulate --device`: one national station that reports on `$dp` and obeys commands.
 
-It behaves as INSENTEK firmware does: another apikey and a msgid that it has answered are met with silence, and
-replies go out as text, at QoS 0, retained.
+It behaves as INSENTEK firmware does: another apikey and a msgid that it has answered are met with silence,
+and replies go out as text, at QoS 0, retained.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Device:
     due: dict[str, datetime]
     mode: str = "0"
     answered: set[str] = field(default_factory=set)
-    random: Random = field(default_factory=lambda: Random(1))  # noqa: S311: measurements, not secrets
+    random: Random = field(default_factory=lambda: Random(1))  # noqa: S311
 
 
 def new(code: str, apikey: str, now: datetime) -> Device:
@@ -74,7 +74,7 @@ def run(broker: SplitResult, code: str, apikey: str) -> int:
 
 
 def report(device: Device, now: datetime) -> bytes | None:
-    """Return what is due now as a `$dp` payload, None when nothing is; a station that saves power is silent."""
+    """Return what is due now as a `$dp` payload, None when nothing is; saving power it is silent."""
     due = [sensor for sensor, at in device.due.items() if at <= now and device.mode != "1"]
     for sensor in due:
         rate = device.rates[sensor]

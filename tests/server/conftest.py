@@ -32,9 +32,15 @@ ROWS = """
 INSERT INTO hazard_site (code, region, name_zh, name_en, type, mode, rule, lon, lat, polygon, contact)
     VALUES ('site-{x}', '{region}', '坡-{x}', 'slope-{x}', 'landslide', 'actual', 'rule-{x}', 106, 36,
             '[[106, 36], [106.01, 36], [106, 36.01], [106, 36]]', 'contact-{x}');
-INSERT INTO thing (code, kind, name, site, region, state)
-    SELECT 'thing/{x}-{x}', 'station', 'name-{x}', id, region, '{{"power": "p-{x}"}}' FROM hazard_site
+INSERT INTO thing (code, kind, name, site, region, apikey, state)
+    SELECT 'thing/{x}-{x}', 'station', 'name-{x}', id, region, 'hush', '{{"power": "p-{x}"}}' FROM hazard_site
     WHERE code = 'site-{x}';
+INSERT INTO thing (code, kind, name, region, apikey)
+    VALUES ('station-{x}', 'station', 'station-{x}', '{region}', 'hush');
+INSERT INTO command (id, thing, region, name, params, mode, state, asked_by, asked_at, reply)
+    SELECT '{id}', id, region, 'setlink', '{{"id": "id-{x}", "key": "hush"}}', mode, 'failed', 'officer-{x}',
+           '2026-07-01Z', '$cmd=setlink&result=fail&reason=why-{x}&msgid={id}' FROM thing
+    WHERE code = 'station-{x}';
 INSERT INTO thing (code, kind, name, region) VALUES ('phone-{x}', 'phone', 'phone-{x}', '{region}');
 INSERT INTO datastream (thing, name, observed_property, unit)
     SELECT id, 'stream/{x}-{x}', 'displacement', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
