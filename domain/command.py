@@ -30,7 +30,7 @@ _ANSWERED = frozenset({_S.SUCCEEDED, _S.FAILED})
 
 #: state -> states that may follow; what a device says counts also when nobody waits for it any more
 MOVES: Mapping[CommandState, frozenset[CommandState]] = {
-    _S.PENDING: _ANSWERED | {_S.SENT, _S.CANCELLED},
+    _S.PENDING: _ANSWERED | {_S.SENT, _S.TIMED_OUT, _S.CANCELLED},
     _S.SENT: _ANSWERED | {_S.TIMED_OUT, _S.CANCELLED},
     _S.TIMED_OUT: _ANSWERED,
     _S.CANCELLED: _ANSWERED,

@@ -23,6 +23,8 @@ RESULTS = frozenset({"", "succ", "fail"})
 BLANK = " \r\n\t"
 #: the secret that devices send back
 KEY = re.compile(r"\s*&\s*apikey\s*=[^&]*")
+#: the same in what could not be read, also as JSON
+ANY_KEY = re.compile(rb"""(api_?key["']?\s*[=:]\s*["']?)[^&"'\s,}]+""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,11 @@ def parse(payload: bytes) -> Reply:
         text=KEY.sub("", text),
         key_sha256=sha256(key.encode()).hexdigest() if key else "",
     )
+
+
+def covered(payload: bytes) -> bytes:
+    """Return a payload that could not be read as people may see it: an apikey in it is covered."""
+    return ANY_KEY.sub(rb"\1***", payload)
 
 
 def fields(text: str) -> dict[str, object]:

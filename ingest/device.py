@@ -69,8 +69,8 @@ def run(broker: SplitResult, code: str, apikey: str) -> int:
             _, payload = line.heard.get(timeout=LOOK_S)
         except Empty:
             continue
-        if (reply := obey(device, payload, datetime.now(UTC))) is not None:
-            line.client.publish(TOPIC, reply, qos=0, retain=True)
+        if (reply := obey(device, payload, now)) is not None:
+            line.say(Message(at=now, topic=TOPIC, payload=reply), qos=0, retain=True)
 
 
 def report(device: Device, now: datetime) -> bytes | None:

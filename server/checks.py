@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from domain.settings import Settings
 from server import ports, run_state
 from server.migrate import SCHEMA
-from warning.command import WAITS_S
+from warning.command import AT_ALL
 
 Facts = dict[str, Any]
 
@@ -135,7 +135,7 @@ def open_commands(conn: Connection[Any], now: datetime) -> list[Facts]:
         " OR c.state = 'sent' AND c.asked_at < %(now)s - %(unreplied)s ORDER BY c.asked_at LIMIT %(shown)s",
         now=now,
         overdue=timedelta(seconds=OVERDUE_S),
-        unreplied=timedelta(seconds=2 * sum(WAITS_S)),
+        unreplied=2 * AT_ALL,
         shown=SHOWN,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: s to wait for a reply after each sending; after the last one the command has timed out
 WAITS_S = (30, 120, 600)
+#: nothing is sent later than this after it was asked: a loudspeaker must not speak of yesterday's storm
+AT_ALL = timedelta(seconds=sum(WAITS_S))
 
 #: result in a reply -> state; a reply with values has none
 ANSWERS = {"fail": CommandState.FAILED, "succ": CommandState.SUCCEEDED, "": CommandState.SUCCEEDED}
@@ -46,6 +48,7 @@ class Order:
     params: dict[str, str]
     mode: str
     state: str
+    asked_at: datetime
     tries: int
     thing_mode: str
     apikey: str
@@ -122,11 +125,8 @@ def _send(conn: Connection[Any], order: Order, outlet: Outlet) -> None:
         _move(conn, order, CommandState.CANCELLED, reason=reason)
     elif not order.apikey:
         _move(conn, order, CommandState.CANCELLED, reason=f"{order.thing} has no apikey any more")
-    elif order.tries >= len(WAITS_S):
-        reason = (
-            f"no reply to {order.tries} sendings within {sum(WAITS_S) // 60} min; a late one still counts"
-        )
-        _move(conn, order, CommandState.TIMED_OUT, reason=reason)
+    elif order.tries >= len(WAITS_S) or datetime.now(UTC) - order.asked_at > AT_ALL:
+        _move(conn, order, CommandState.TIMED_OUT, reason=_too_late(order.tries))
     else:
         payload = build(order.name, order.params, order.apikey, str(order.id))
         outlet.publish(topic(order.thing, COMMANDS[order.name]), payload)
@@ -134,6 +134,13 @@ def _send(conn: Connection[Any], order: Order, outlet: Outlet) -> None:
         if order.state == CommandState.PENDING:
             _move(conn, order, CommandState.SENT)
         emit(conn, "unreplied", subject=str(order.id), region=order.region, delay_s=WAITS_S[order.tries])
+
+
+def _too_late(tries: int) -> str:
+    minutes = AT_ALL.seconds // 60
+    if not tries:
+        return f"it could not be sent within {minutes} min, and nobody may want it any more: ask again"
+    return f"no reply to {tries} sendings within {minutes} min; a late one still counts"
 
 
 def _answered(conn: Connection[Any], order: Order, said: Mapping[str, Any]) -> None:
@@ -156,7 +163,7 @@ def _order(conn: Connection[Any], id: UUID) -> Order:
     """Return the command and hold it until the transaction ends; LookupError: there is none."""
     with conn.cursor(row_factory=class_row(Order)) as cursor:
         order = cursor.execute(
-            "SELECT c.id, t.code AS thing, c.region, c.name, c.params, c.mode, c.state, c.tries,"
+            "SELECT c.id, t.code AS thing, c.region, c.name, c.params, c.mode, c.state, c.asked_at, c.tries,"
             " t.mode AS thing_mode, t.apikey"
             " FROM command c JOIN thing t ON t.id = c.thing WHERE c.id = %s FOR UPDATE OF c",
             (id,),

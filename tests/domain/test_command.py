@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from domain.command import MOVES, CommandState, build, check_move, public, resolve, topic
 from domain.command_words import COMMANDS, FRIENDLY
 from domain.incident import IllegalMove
-from domain.reply import fields, parse
+from domain.reply import covered, fields, parse
 
 KEY, MSGID = "e7eb73db9cc982caeb1f", "27d0b95e-394f-4da2-a64b-8446729168fd"
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"  # of "The quick brown fox jumps over the lazy dog"
@@ -77,6 +77,28 @@ def test_a_published_reply_in_full(data: Path) -> None:
     reply = parse(text.encode())
     assert (reply.name, reply.msgid) == ("reqtime", "a5afbb14827a4d63afbb14827a5d630b")
     assert (reply.result, reply.values, reply.key_sha256) == ("", {"time": "2021-07-14 10:18:03"}, "")
+
+
+def test_a_reply_as_a_vendor_gateway_sends_it_over_http(data: Path) -> None:
+    lines = map(json.loads, (data / "stations/http_examples.jsonl").read_text().splitlines())
+    [body] = [line["body"] for line in lines if line["name"] == "command_ack"]
+    reply = parse(body["data"].replace("{msgid}", MSGID).encode())
+    assert (reply.name, reply.msgid, reply.result, reply.values) == ("setsensortime", MSGID, "succ", {})
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        (b"$cmd=fly&apikey=hush&msgid=1", b"$cmd=fly&apikey=***&msgid=1"),
+        (b"$cmd=fly & apikey = hush & x", b"$cmd=fly & apikey = *** & x"),
+        (b'{"deviceId":"1","apikey":"hush","data":{}}', b'{"deviceId":"1","apikey":"***","data":{}}'),
+        (b"$cmd=getplatform&api_key=hush", b"$cmd=getplatform&api_key=***"),
+        (b"\xff\0apikey=hush", b"\xff\0apikey=***"),
+        (b"$cmd=fly&msgid=1", b"$cmd=fly&msgid=1"),
+    ],
+)
+def test_a_secret_in_what_cannot_be_read_is_covered(payload: bytes, shown: bytes) -> None:
+    assert covered(payload) == shown
 
 
 def test_the_secret_that_a_device_sends_back_is_not_kept() -> None:

@@ -92,7 +92,7 @@ def test_an_unknown_codec_tells_the_known_ones(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as end:
         main(["sl651", "--hex", "00"])
     assert end.value.code == 2
-    assert "no codec 'sl651'; there are dp, liupan_json, " in capsys.readouterr().err
+    assert "no codec 'sl651'; there are dp, dr, liupan_json, " in capsys.readouterr().err
 
 
 def test_a_reply_is_shown_without_the_secret(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from domain.wire import new_id
+from ingest.rejected import listed
 from ingest.store import Outcome
 
 RECEIVED = datetime(2026, 8, 12, 3, 0, tzinfo=UTC)
@@ -133,6 +134,7 @@ def test_a_reply_of_another_device_is_refused_and_recorded(
     msgid = asked("sample", "st-a")
     [outcome] = put(reply('sample&datastreams={"L1_LF_1":99}', msgid, key="key-st-b"))
     told = "a reply to a command for st-a with another apikey: another device sent it"
+    assert [bytes.fromhex(row["payload"]).count(b"key-st-b") for row in listed(enrolled)] == [0]
     assert outcome == Outcome(kept=False, reason=told)
     assert (replied(enrolled), stored(enrolled)) == ([], [])
     assert rejected(enrolled) == [(told, "", 1)]

@@ -17,7 +17,7 @@ from domain.flow import Handler, emit, handle
 from domain.incident import IllegalMove
 from domain.reply import fields
 from server.registry import register
-from warning.command import WAITS_S, ask, cancel, commander
+from warning.command import AT_ALL, WAITS_S, ask, cancel, commander
 
 KEY = "e7eb73db9cc982caeb1f"
 
@@ -112,6 +112,21 @@ def test_without_a_reply_it_is_repeated_with_the_same_msgid_and_then_given_up(
     reply(db, id, code, "succ")
     handle(db, "command", handler)
     assert state(db, id) == ("succeeded", 3, "")
+
+
+@pytest.mark.parametrize("tries", [0, 1])
+def test_what_could_not_be_sent_in_time_is_not_sent_any_more(
+    db: Connection[Any], code: str, ear: Any, handler: Handler, tries: int
+) -> None:
+    id = ask(db, code, "speak", {"text": "撤离", "times": 1}, "duty")
+    for _ in range(tries):
+        work(db, handler)
+        assert ear.heard.get(timeout=10)
+    db.execute("UPDATE command SET asked_at = asked_at - %s", (AT_ALL,))
+    assert work(db, handler) == 1
+    assert state(db, id)[:2] == ("timed_out", tries)
+    assert ("no reply to 1 sendings" if tries else "could not be sent within 12 min") in state(db, id)[2]
+    assert ear.heard.empty()
 
 
 @pytest.mark.parametrize(
