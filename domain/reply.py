@@ -76,7 +76,9 @@ def fields(text: str) -> dict[str, object]:
     while at < len(text):
         key, equals, _ = text[at:].partition("=")
         if not equals or not key.strip(BLANK) or "&" in key:
-            raise ValueError(f"expected name=value behind {text[:at][-20:]!r}")
+            raise ValueError(
+                f"expected name=value at character {at + 1}"
+            )  # no quote: an apikey may stand there
         if (key := key.strip(BLANK)) in found:
             raise ValueError(f"{key[:20]!r} stands there twice")
         found[key], at = _value(text, text.index("=", at) + 1)

@@ -38,11 +38,13 @@ class Rate:
 
 @dataclass(slots=True, kw_only=True)
 class Device:
-    """The state of the station; `due` tells when each sensor reports next."""
+    """The state of the station: what each sensor measured and has not reported, when it does so next."""
 
     code: str
     apikey: str
     rates: dict[str, Rate]
+    samples: dict[str, dict[str, float]]
+    sampling: dict[str, datetime]
     due: dict[str, datetime]
     mode: str = "0"
     answered: set[str] = field(default_factory=set)
@@ -53,7 +55,12 @@ def new(code: str, apikey: str, now: datetime) -> Device:
     """Return a station with a crack meter and a rain gauge that report at once, then at their intervals."""
     sensors = ("L1_LF_1", "L3_YL_1")
     return Device(
-        code=code, apikey=apikey, rates={name: Rate() for name in sensors}, due=dict.fromkeys(sensors, now)
+        code=code,
+        apikey=apikey,
+        rates={sensor: Rate() for sensor in sensors},
+        samples={sensor: {} for sensor in sensors},
+        sampling=dict.fromkeys(sensors, now),
+        due=dict.fromkeys(sensors, now),
     )
 
 
@@ -74,15 +81,25 @@ def run(broker: SplitResult, code: str, apikey: str) -> int:
 
 
 def report(device: Device, now: datetime) -> bytes | None:
-    """Return what is due now as a `$dp` payload, None when nothing is; saving power it is silent."""
-    due = [sensor for sensor, at in device.due.items() if at <= now and device.mode != "1"]
-    for sensor in due:
-        rate = device.rates[sensor]
-        device.due[sensor] = now + timedelta(
-            seconds=rate.plus_intv if device.mode == "2" else rate.upload_intv
-        )
-    at = now.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    return frame({device.code: {sensor: {at: _measure(device)} for sensor in due}}) if due else None
+    """Measure what is due now; return what is to be reported as a `$dp` payload, None when nothing is.
+
+    While it saves power it does neither.
+    """
+    if device.mode == "1":
+        return None
+    said: dict[str, dict[str, float]] = {}
+    for sensor, rate in device.rates.items():
+        if device.sampling[sensor] <= now:
+            device.sampling[sensor] = now + timedelta(seconds=rate.sample_intv)
+            device.samples[sensor][f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z"] = _measure(
+                device
+            )
+        if device.due[sensor] <= now:
+            seconds = rate.plus_intv if device.mode == "2" else rate.upload_intv
+            device.due[sensor] = now + timedelta(seconds=seconds)
+            said[sensor], device.samples[sensor] = device.samples[sensor], {}
+    said = {sensor: samples for sensor, samples in said.items() if samples}
+    return frame({device.code: said}) if said else None
 
 
 def obey(device: Device, payload: bytes, now: datetime) -> bytes | None:
@@ -118,7 +135,7 @@ def _set_rate(device: Device, params: Mapping[str, str], now: datetime) -> str:
     device.rates[sensor] = replace(
         device.rates[sensor], **{name: int(text) for name, text in zip(names, intervals, strict=True)}
     )
-    device.due[sensor] = now
+    device.sampling[sensor] = device.due[sensor] = now
     return "result=succ"
 
 
@@ -131,7 +148,7 @@ def _tell_rate(device: Device, params: Mapping[str, str], now: datetime) -> str:
 
 def _set_mode(device: Device, params: Mapping[str, str], now: datetime) -> str:
     device.mode = params["mode"]
-    device.due = dict.fromkeys(device.due, now)
+    device.sampling, device.due = dict.fromkeys(device.rates, now), dict.fromkeys(device.rates, now)
     return "result=succ"
 
 

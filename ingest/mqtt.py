@@ -67,6 +67,7 @@ class Inbox:
     def on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
         """Let the message in, when there is room; a retained reply is an old one, told again to all."""
         if message.retain and message.topic == dr.TOPIC:
+            log.info("a retained reply on %s is ignored", message.topic)
             client.ack(message.mid, message.qos)
             return
         while self.waiting >= WAITING and not self.closed.is_set():

@@ -29,40 +29,39 @@ def told(device: Device, name: str, params: dict[str, object], msgid: str = "m1"
     return parse(reply).text
 
 
-def reports(device: Device, seconds: float, sensor: str = "L1_LF_1") -> list[float]:
-    """Return when the sensor reports within that time, looked at each second, in s from NOW."""
-    times = []
-    for second in range(round(seconds) + 1):
+def reports(device: Device, seconds: int, sensor: str = "L1_LF_1") -> dict[int, list[float]]:
+    """Return when the sensor reports within that time, and what it measured when; s from NOW."""
+    times: dict[int, list[float]] = {}
+    for second in range(seconds + 1):
         if payload := report(device, NOW + timedelta(seconds=second)):
             decoded = dp.decode("$dp", payload, NOW)
             assert decoded.problems == ()
-            times += [
-                (reading.phenomenon_time - NOW).total_seconds()
-                for reading in decoded.readings
-                if reading.phenomenon_time and reading.datastream.startswith(sensor)
-            ]
+            for reading in decoded.readings:
+                if reading.datastream.startswith(sensor) and reading.phenomenon_time:
+                    times.setdefault(second, []).append((reading.phenomenon_time - NOW).total_seconds())
     return times
 
 
-def test_it_reports_at_once_and_then_at_its_interval(device: Device) -> None:
-    assert reports(device, 14_400) == [0, 7200, 14_400]
+def test_it_reports_at_once_and_then_at_its_interval_all_that_it_measured(device: Device) -> None:
+    assert reports(device, 14_399) == {0: [0], 7200: list(range(300, 7201, 300))}
 
 
 def test_a_new_rate_holds_for_the_sensor_that_it_names(device: Device) -> None:
+    report(device, NOW)
     assert told(device, "sampling", RATE) == "$cmd=setsensortime&result=succ&msgid=m1"
-    assert reports(device, 90) == [0, 30, 60, 90]
-    assert reports(device, 90, "L3_YL_1") == []
-    assert parse(f"{told(device, 'reqsensortime', {'sensor_id': 'L1_LF_1'}, 'm2')}".encode()).values == {
+    assert reports(device, 65) == {0: [0], 30: [10, 20, 30], 60: [40, 50, 60]}
+    assert reports(device, 65, "L3_YL_1") == {}
+    assert parse(told(device, "reqsensortime", {"sensor_id": "L1_LF_1"}, "m2").encode()).values == {
         "sensor_id": "L1_LF_1", "sample_intv": "10", "upload_intv": "30", "plus_intv": "5"}  # fmt: skip
 
 
 def test_in_an_emergency_it_reports_at_once_and_densely(device: Device) -> None:
-    told(device, "sampling", RATE)
+    told(device, "sampling", {**RATE, "sample": 5})
     report(device, NOW)
     told(device, "emergency", {}, "m2")
-    assert reports(device, 15) == [0, 5, 10, 15]
+    assert reports(device, 17) == {second: [second] for second in (0, 5, 10, 15)}
     told(device, "setworkmode", {"mode": 1}, "m3")
-    assert reports(device, 3600) == []
+    assert reports(device, 3600) == {}
     assert told(device, "getworkmode", {}, "m4") == "$cmd=getworkmode&mode=1&msgid=m4"
 
 
