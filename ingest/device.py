@@ -41,7 +41,7 @@ class Device:
     """The state of the station: what each sensor measured and has not reported, when it does so next."""
 
     code: str
-    apikey: str
+    apikey: str = field(repr=False)
     rates: dict[str, Rate]
     samples: dict[str, dict[str, float]]
     sampling: dict[str, datetime]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -45,13 +45,13 @@ class Order:
     thing: str
     region: str
     name: str
-    params: dict[str, str]
+    params: dict[str, str] = field(repr=False)
     mode: str
     state: str
     asked_at: datetime
     tries: int
     thing_mode: str
-    apikey: str
+    apikey: str = field(repr=False)
 
 
 def ask(conn: Connection[Any], thing: str, name: str, params: Mapping[str, object], by: str) -> UUID:
