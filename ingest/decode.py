@@ -59,9 +59,15 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
             "unit": reading.unit,
         }
     yield from map(_location, decoded.fixes)
-    for kind in ("patrols", "leads", "answers"):
-        for item in getattr(decoded, kind):
-            yield {"kind": kind[:-1], **json.loads(encode(item))}
+    said = {
+        "patrol": decoded.patrols,
+        "lead": decoded.leads,
+        "answer": decoded.answers,
+        "reply": decoded.replies,
+    }
+    for kind, items in said.items():
+        for item in items:
+            yield {"kind": kind, **json.loads(encode(item))}
 
 
 def _location(fix: TrackPoint) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from domain.clock import aware
 from domain.incident import ANSWERS
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
+from domain.reply import Reply
 from domain.thing import Reading
 
 #: what a phone may say of an alert that reached it
@@ -50,6 +51,7 @@ class Decoded(NamedTuple):
     patrols: tuple[Patrol, ...] = ()
     leads: tuple[Lead, ...] = ()
     answers: tuple[Answer, ...] = ()
+    replies: tuple[Reply, ...] = ()
     problems: tuple[str, ...] = ()
 
 

@@ -13,11 +13,13 @@ from psycopg import Connection
 
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
+from domain.reply import Reply
 from domain.thing import Reading
 from ingest.columns import Columns
 from ingest.decoded import Answer, Decoded
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
+from ingest.replies import attribute
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 #: nothing was observed by telemetry before 1990; such times come from clocks that were never set
@@ -55,6 +57,7 @@ class Contents:
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
+    replies: list[tuple[Reply, Sender]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arriva
 
     Call it outside of a transaction that may be undone: what it adds is remembered. `now_s` as in `look_up`.
     """
+    arrivals = attribute(conn, arrivals)
     codes = {arrival.decoded.device for arrival in arrivals}
     codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
     senders = look_up(conn, registry, codes - {""}, now_s)
@@ -126,7 +130,7 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> 
 
 
 def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[Any]]]:
-    """Yield all that people's phones say, each with its times and the list that it belongs to."""
+    """Yield all that is said beside results, each with its times and the list that it belongs to."""
     decoded = contents.arrival.decoded
     for fix in decoded.fixes:
         yield fix, (fix.at,), contents.fixes
@@ -137,6 +141,8 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield lead, (lead.seen_at, *(e.captured_at for e in lead.evidence)), contents.leads
     for answer in decoded.answers:
         yield answer, (answer.at,), contents.answers
+    for reply in decoded.replies:
+        yield reply, (), contents.replies
 
 
 def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, reports
+from ingest import observations, replies, reports
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Batch, Contents
@@ -70,6 +70,7 @@ def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
         refused[refusal.place].append(refusal)
     observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
     _states(conn, batch.contents)
+    replies.keep(conn, batch.contents)
     return [_outcome(contents, refused.get(index, ())) for index, contents in enumerate(batch.contents)]
 
 
@@ -103,5 +104,6 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
+    said += len(contents.replies)
     size = contents.observations + len(contents.states) + said
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

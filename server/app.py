@@ -19,6 +19,7 @@ from server.routes import (
     alerts,
     assessments,
     cases,
+    commands,
     counts,
     dispatches,
     health,
@@ -34,7 +35,8 @@ from server.routes import (
     units,
 )
 
-NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
+#: commands stands before things, whose codes may contain slashes
+NOUNS = (regions, sites, commands, things, observations, assessments, alerts, incidents, dispatches, units,
          tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from domain.settings import Settings
 from server import ports, run_state
 from server.migrate import SCHEMA
+from warning.command import AT_ALL
 
 Facts = dict[str, Any]
 
@@ -121,6 +122,21 @@ def quarantine(conn: Connection[Any]) -> list[Facts]:
         "SELECT reason, count(*) AS payloads, sum(times)::bigint AS times, max(last_at) AS last_at"
         " FROM rejected WHERE replayed_at IS NULL GROUP BY reason ORDER BY payloads DESC, reason"
         " LIMIT %(shown)s",
+        shown=SHOWN,
+    )
+
+
+def open_commands(conn: Connection[Any], now: datetime) -> list[Facts]:
+    """Return the commands that were not sent within OVERDUE_S, or wait for a reply far too long."""
+    return _rows(
+        conn,
+        "SELECT c.id::text, t.code, c.name, c.state, c.tries, c.asked_at"
+        " FROM command c JOIN thing t ON t.id = c.thing"
+        " WHERE c.state = 'pending' AND c.asked_at < %(now)s - %(overdue)s"
+        " OR c.state = 'sent' AND c.asked_at < %(now)s - %(unreplied)s ORDER BY c.asked_at LIMIT %(shown)s",
+        now=now,
+        overdue=timedelta(seconds=OVERDUE_S),
+        unreplied=2 * AT_ALL,
         shown=SHOWN,
     )
 

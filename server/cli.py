@@ -41,6 +41,7 @@ COMMANDS = {
     "simulate": Command(
         "ingest.simulate", "模拟暴雨、边坡、巡查和队伍", "simulate storm, slopes, patrols, teams"
     ),
+    "command": Command("server.command", "向监测站下发命令", "send a command to a station"),
     "track": Command("ingest.track", "查看已存轨迹", "show stored tracks"),
     "bench": Command("server.bench", "测量整条路径的速度", "measure the whole path", False),
 }

@@ -63,6 +63,7 @@ def examine(
             "observations": checks.observations(conn, now),
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
+            "open_commands": checks.open_commands(conn, now),
             "silent_stations": checks.silent_stations(conn, now - silent_after),
         }
     return report
@@ -86,6 +87,8 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
     for row in events["waiting"]:
         if row["overdue"]:
             yield "overdue", {**row, "oldest_s": round(row["oldest_s"])}
+    if late := report.get("open_commands"):
+        yield "open_commands", {"count": len(late), "oldest": late[0]["id"]}
     if events["set_aside_count"]:
         yield "set_aside", {"count": events["set_aside_count"]}
 

@@ -38,6 +38,7 @@ WORDS = {
     "set_aside": ("已搁置的事件", "events set aside"),
     "quarantine": ("被拒收的报文", "rejected payloads"),
     "silent_stations": ("无数据的监测点", "silent stations"),
+    "open_commands": ("迟迟没有结果的命令", "commands without a result"),
     "never": ("从未", "never"),
     "well": ("一切正常", "all is well"),
     "todo": ("需要处理", "to be done"),
@@ -61,6 +62,9 @@ COLUMNS = {
     "name": ("名称", "name"),
     "region": ("行政区划", "region"),
     "last": ("最近数据", "last data"),
+    "state": ("状态", "state"),
+    "tries": ("下发次数", "times sent"),
+    "asked_at": ("下发时间", "asked at"),
 }
 
 #: seconds of it -> (Chinese, English)
@@ -84,6 +88,11 @@ TODO = {
         "{consumer}：{overdue} 个事件逾期未处理，最早的已等 {oldest_s} 秒",
         "{consumer}: {overdue} events are overdue, the oldest waits for {oldest_s} s",
     ),
+    "open_commands": (
+        "{count} 条命令迟迟没有结果：查看消息代理和 warning 进程，或 POST /commands/{oldest}/cancel",
+        "{count} commands have no result: see the broker and the process warning, or POST"
+        " /commands/{oldest}/cancel",
+    ),
     "set_aside": (
         "{count} 个事件已搁置：排除原因后运行 liupan doctor --retry-set-aside [编号]",
         "{count} events are set aside: remove the cause, then run liupan doctor --retry-set-aside [ID]",
@@ -95,6 +104,7 @@ LISTS = {
     "failing": ("id", "consumer", "kind", "subject", "failures", "last_failure", "next_try"),
     "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
     "quarantine": ("payloads", "times", "last_at", "reason"),
+    "open_commands": ("id", "code", "name", "state", "tries", "asked_at"),
     "silent_stations": ("code", "name", "region", "last"),
 }
 

@@ -92,4 +92,17 @@ def test_an_unknown_codec_tells_the_known_ones(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as end:
         main(["sl651", "--hex", "00"])
     assert end.value.code == 2
-    assert "no codec 'sl651'; there are dp, liupan_json, " in capsys.readouterr().err
+    assert "no codec 'sl651'; there are dp, dr, liupan_json, " in capsys.readouterr().err
+
+
+def test_a_reply_is_shown_without_the_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    payload = b"$cmd=setworkmode&result=succ&apikey=hush&msgid=m1"
+    code, [line], err = run(capsys, "dr", "--hex", payload.hex())
+    assert (code, err) == (0, "")
+    assert (line["kind"], line["name"], line["result"], line["msgid"]) == (
+        "reply",
+        "setworkmode",
+        "succ",
+        "m1",
+    )
+    assert "hush" not in json.dumps(line)

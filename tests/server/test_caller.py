@@ -19,6 +19,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/regions/{code}": {"code": "{region}"},
     "/sites/{code}": {"code": "site-{x}"},
     "/things/{code}": {"code": "thing/{x}-{x}"},
+    "/things/{code}/commands": {"code": "thing/{x}-{x}"},
+    "/commands/{id}": {"id": "{id}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
@@ -66,6 +68,12 @@ def test_each_sees_his_own_region_and_nothing_of_the_other(reader: TestClient, p
         assert status == 200, body
         assert MARKS[own].search(body) or path in NAMELESS
         assert not MARKS[other].search(body)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_route_shows_the_secret_of_a_station(reader: TestClient, path: str) -> None:
+    status, body = get(reader, path, "A", None)
+    assert (status, "hush" in body, b"hush".hex() in body) == (200, False, False)
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path in PARAMETERS])

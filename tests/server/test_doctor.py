@@ -16,6 +16,7 @@ from domain.flow import BACK_OFF_S, emit, handle
 from server import doctor, run_state
 from server.migrate import SCHEMA
 from server.registry import register
+from warning.command import ask as command
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -182,6 +183,25 @@ def test_an_overdue_event_is_a_problem(ask: Ask, db: Connection[Any]) -> None:
     assert problem["oldest_s"] >= 120
 
 
+def test_commands_without_a_result(ask: Ask, db: Connection[Any]) -> None:
+    register(db, STATION)
+    db.execute("UPDATE thing SET apikey = 'hush'")
+    ids = [str(command(db, "st-1", "status", {}, "duty")) for _ in range(5)]
+    for id, state, minutes in zip(
+        ids, ("pending", "pending", "sent", "sent", "timed_out"), (0, 2, 13, 26, 99), strict=True
+    ):
+        db.execute(
+            "UPDATE command SET state = %s, asked_at = now() - %s * interval '1 min' WHERE id = %s",
+            (state, minutes, id),
+        )
+    db.execute("DELETE FROM event")
+    code, report = ask()
+    assert (code, report["problems"]) == (1, [{"problem": "open_commands", "count": 2, "oldest": ids[3]}])
+    assert [(c["id"], c["code"], c["state"]) for c in report["open_commands"]] == [
+        (ids[3], "st-1", "sent"), (ids[1], "st-1", "pending")]  # fmt: skip
+    assert "hush" not in json.dumps(report)
+
+
 def test_a_schema_that_is_not_whole(ask: Ask, db: Connection[Any]) -> None:
     db.execute("DELETE FROM migration WHERE name = '0006_case.sql'")
     code, report = ask()
@@ -251,7 +271,15 @@ def test_where_nothing_runs_it_says_so(
 
 
 READ = {
-    "zh": ["六盘体检", "已搁置的事件", "最近失败原因", "st-2", "从未", "2 个事件已搁置"],
+    "zh": [
+        "六盘体检",
+        "已搁置的事件",
+        "最近失败原因",
+        "st-2",
+        "从未",
+        "2 个事件已搁置",
+        "1 条命令迟迟没有结果",
+    ],
     "en": [
         "Liupan: how it is",
         "events set aside",
@@ -259,6 +287,7 @@ READ = {
         "st-2",
         "never",
         "2 events are set aside:",
+        "1 commands have no result:",
     ],
 }
 
@@ -277,6 +306,9 @@ def test_people_read_it_in_their_language(
     assert ("一切正常" if lang == "zh" else "all is well") in capsys.readouterr().out
     set_aside(db, "a [bold]b", "c")
     register(db, STATION)
+    db.execute("UPDATE thing SET apikey = 'hush'")
+    command(db, "st-1", "status", {}, "duty")
+    db.execute("UPDATE command SET asked_at = now() - interval '1 hour'")
     assert doctor.main([]) == 1
     shown = capsys.readouterr().out
     for word in [*words, "a [bold]b", "ValueError: no such number: 七"]:

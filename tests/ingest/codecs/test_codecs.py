@@ -31,7 +31,7 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
         ("liupan/v1/up/ph-1/tracks", None),
         ("liupan/v1/down/ph-1/stored", None),
         ("owntracks/mei/phone/event", None),
-        ("$dr", None),
+        ("$dr", "dr"),
     ],
 )
 def test_each_topic_has_one_codec(topic: str, name: str | None) -> None:
