@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from domain.clock import parse_time
+from domain.thing import Reading
 from domain.wire import encode, make_id, up_topic
 from ingest import enrol, gpx
 from ingest.codecs import codec_of
@@ -46,10 +47,11 @@ def dp(file: Path) -> Source:
         if form in frame
     ]
     streams: dict[str, dict[str, enrol.Entry]] = {}
-    for reading in (reading for message in messages for reading in decoded(message).readings):
-        known = streams.setdefault(reading.thing, {})
-        if not isinstance(reading.result, str):
-            known[reading.datastream] = enrol.stream(reading.datastream, "", reading.unit or "")
+    for content in map(decoded, messages):
+        for said in (*content.files, *content.readings):
+            known = streams.setdefault(said.thing, {})
+            if isinstance(said, Reading) and not isinstance(said.result, str):
+                known[said.datastream] = enrol.stream(said.datastream, "", said.unit or "")
     things = [
         enrol.station(device, f"回放 replay: {device}", region, MODE, list(known.values()))
         for device, known in streams.items()

@@ -14,7 +14,8 @@ from psycopg import Connection
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
 from domain.thing import Reading
-from ingest.decoded import Answer, Decoded
+from ingest.barred import barred
+from ingest.decoded import Answer, Decoded, StationFile
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
 
@@ -52,6 +53,7 @@ class Contents:
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
+    files: list[tuple[StationFile, Sender, datetime]] = field(default_factory=list)
 
 
 def resolve(
@@ -63,6 +65,7 @@ def resolve(
     """
     codes = {arrival.decoded.device for arrival in arrivals}
     codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
+    codes |= {file.thing for arrival in arrivals for file in arrival.decoded.files}
     senders = look_up(conn, registry, codes - {""}, now_s)
     if new := _new_datastreams(arrivals, senders):
         add_datastreams(conn, registry, new)
@@ -88,9 +91,13 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
     sender = senders.get(decoded.device)
     region = sender.region if sender else ""
     contents = Contents(arrival=arrival, region=region, problems=dict.fromkeys(decoded.problems))
-    for reading in decoded.readings:
+    refused = barred(decoded, arrival.received_at, senders)
+    contents.problems |= dict.fromkeys(refused.values())
+    for said in (*decoded.readings, *decoded.files):
+        if said.thing in refused:
+            continue
         try:
-            _place(reading, _known(reading.thing, senders), contents)
+            _place(said, _known(said.thing, senders), contents)
         except ValueError as error:
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
@@ -118,12 +125,16 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield answer, (answer.at,), contents.answers
 
 
-def _place(reading: Reading, sender: Sender, contents: Contents) -> None:
-    """Add the reading where it belongs; ValueError says why it cannot be used."""
-    arrival, name = contents.arrival, reading.datastream
+def _place(reading: Reading | StationFile, sender: Sender, contents: Contents) -> None:
+    """Add the reading or file where it belongs; ValueError says why it cannot be used."""
+    arrival = contents.arrival
+    if isinstance(reading, StationFile):
+        contents.files.append((reading, sender, _time(reading.at, sender, arrival.received_at)))
+        return
+    name = reading.datastream
     if not _is_usable(reading):
         raise ValueError(f"{quoted(name)} in {quoted(reading.unit)} is no name of a datastream with its unit")
-    at = _time(reading, sender, arrival.received_at)
+    at = _time(reading.phenomenon_time, sender, arrival.received_at)
     if isinstance(reading.result, str):
         contents.states.append((sender.id, name, at, reading.result))
         return
@@ -133,8 +144,7 @@ def _place(reading: Reading, sender: Sender, contents: Contents) -> None:
     contents.observations.append((number, at, reading.result, arrival.received_at))
 
 
-def _time(reading: Reading, sender: Sender, received_at: datetime) -> datetime:
-    at = reading.phenomenon_time
+def _time(at: datetime | None, sender: Sender, received_at: datetime) -> datetime:
     if at is None:
         return received_at
     if sender.zone != "UTC" and not at.utcoffset():

@@ -17,7 +17,7 @@ from psycopg import Connection
 from domain.flow import News, emit_all
 from domain.thing import Observation
 from domain.wire import pack
-from ingest import reports
+from ingest import reports, station_files
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Contents
@@ -63,7 +63,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
 def keep(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
-    for refusal in reports.keep(conn, batch):
+    for refusal in (*reports.keep(conn, batch), *station_files.keep(conn, batch)):
         refused[refusal.place].append(refusal)
     _observations(conn, registry, batch)
     _states(conn, batch)
@@ -150,5 +150,5 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
-    size = len(contents.observations) + len(contents.states) + said
+    size = len(contents.observations) + len(contents.states) + len(contents.files) + said
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

@@ -29,13 +29,14 @@ from server.routes import (
     regions,
     rejected,
     sites,
+    station_files,
     things,
     tracks,
     units,
 )
 
-NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+NOUNS = (regions, sites, things, observations, station_files, assessments, alerts, incidents, dispatches,
+         units, tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

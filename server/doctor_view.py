@@ -37,6 +37,7 @@ WORDS = {
     "failing": ("正在重试的事件", "events that fail and are tried again"),
     "set_aside": ("已搁置的事件", "events set aside"),
     "quarantine": ("被拒收的报文", "rejected payloads"),
+    "shared_ids": ("可能有两台设备共用的编码", "ids that two stations may share"),
     "silent_stations": ("无数据的监测点", "silent stations"),
     "never": ("从未", "never"),
     "well": ("一切正常", "all is well"),
@@ -60,6 +61,7 @@ COLUMNS = {
     "code": ("编码", "code"),
     "name": ("名称", "name"),
     "region": ("行政区划", "region"),
+    "revisions": ("修订值", "revisions"),
     "last": ("最近数据", "last data"),
 }
 
@@ -84,6 +86,11 @@ TODO = {
         "{consumer}：{overdue} 个事件逾期未处理，最早的已等 {oldest_s} 秒",
         "{consumer}: {overdue} events are overdue, the oldest waits for {oldest_s} s",
     ),
+    "shared_id": (
+        "编码 {code} 一天内有 {revisions} 个相互矛盾的值，可能有两台设备共用：核对两台设备的编码与密钥",
+        "{code} told {revisions} contradicting results in a day, two stations may share this id:"
+        " compare the ids and keys that they are set to",
+    ),
     "set_aside": (
         "{count} 个事件已搁置：排除原因后运行 liupan doctor --retry-set-aside [编号]",
         "{count} events are set aside: remove the cause, then run liupan doctor --retry-set-aside [ID]",
@@ -95,6 +102,7 @@ LISTS = {
     "failing": ("id", "consumer", "kind", "subject", "failures", "last_failure", "next_try"),
     "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
     "quarantine": ("payloads", "times", "last_at", "reason"),
+    "shared_ids": ("code", "name", "region", "revisions", "last"),
     "silent_stations": ("code", "name", "region", "last"),
 }
 
