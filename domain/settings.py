@@ -32,8 +32,8 @@ class Settings:
     #: observations are stored after this many or after this long, whichever comes first
     batch_rows: int = 5000
     batch_ms: int = 5
-    #: keys of encrypted stations, JSON: appId -> {"cipher": "AES-128-ECB" or another of AES, DES and 3DES with ECB
-    #: or CBC, "key": hexadecimal or base64, "iv": the same, for CBC}
+    #: keys of encrypted stations, JSON: {appId: {"cipher": "AES-128-ECB", "key": hexadecimal or base64}};
+    #: ciphers are AES, 3DES and DES in the modes ECB and CBC, and CBC needs an "iv" written like the key
     station_keys: str = field(default="", repr=False)
     #: folder with one's own rule files; empty: only those that ship
     rules: str = ""

@@ -29,7 +29,7 @@ UP_KINDS = ("observation", "patrol", "track", "lead", "evidence", "chunk", "stat
 DOWN_KINDS = ("stored", "task", "alert", "dispatch")
 
 #: a message is no larger than this (bytes), and holds no more values than this
-LARGEST, MOST_VALUES = 1_000_000, 50_000
+LARGEST, MOST_VALUES = 500_000, 25_000
 _OPENS_A_VALUE = (b",", b"[", b"{")
 
 _PACKED = struct.Struct("<iqd")
@@ -81,8 +81,8 @@ def encode(message: object) -> bytes:
 def decode(payload: bytes) -> dict[str, object]:
     """Return the JSON object in the payload; ValueError says why there is none.
 
-    A key that stands twice in one object is refused (I-JSON, RFC 7493, 2.3), as nobody knows which one counts;
-    so is what would need much time and room: LARGEST and MOST_VALUES.
+    A key that stands twice in one object is refused (I-JSON, RFC 7493, 2.3), as nobody knows which counts; so
+    is what would need much time and room: LARGEST and MOST_VALUES.
     """
     check_size(payload)
     if sum(map(payload.count, _OPENS_A_VALUE)) > MOST_VALUES:

@@ -48,7 +48,7 @@ def dp(file: Path) -> Source:
     ]
     streams: dict[str, dict[str, enrol.Entry]] = {}
     for content in map(decoded, messages):
-        for said in (*content.files, *content.readings):
+        for said in content.measured:
             known = streams.setdefault(said.thing, {})
             if isinstance(said, Reading) and not isinstance(said.result, str):
                 known[said.datastream] = enrol.stream(said.datastream, "", said.unit or "")

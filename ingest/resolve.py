@@ -93,7 +93,7 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
     contents = Contents(arrival=arrival, region=region, problems=dict.fromkeys(decoded.problems))
     refused = barred(decoded, arrival.received_at, senders)
     contents.problems |= dict.fromkeys(refused.values())
-    for said in (*decoded.readings, *decoded.files):
+    for said in decoded.measured:
         if said.thing in refused:
             continue
         try:

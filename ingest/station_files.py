@@ -1,4 +1,4 @@
-"""Files of stations, into their table. A second send is absorbed; the same bytes under another time are told."""
+"""Files of stations, into their table; a second send is absorbed, the same bytes of another time are told."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def _keep(
     row = conn.execute(
         "WITH new AS (INSERT INTO station_file"
         "  (id, thing, name, media_type, at, description, data, received_at)"
-        "  VALUES (%(id)s, %(thing)s, %(name)s, %(media_type)s, %(at)s, %(description)s, %(data)s, %(received)s)"
+        "  VALUES (%(id)s, %(thing)s, %(name)s, %(media_type)s, %(at)s, %(description)s, %(data)s,"
+        "   %(received)s)"
         "  ON CONFLICT (thing, name, sha256) DO NOTHING RETURNING at, description)"
         " SELECT at, description FROM new UNION ALL SELECT at, description FROM station_file"
         " WHERE thing = %(thing)s AND name = %(name)s AND sha256 = encode(sha256(%(data)s), 'hex')",

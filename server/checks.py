@@ -141,7 +141,7 @@ def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
 
 
 def shared_ids(conn: Connection[Any], now: datetime) -> list[Facts]:
-    """Return the devices that told many different results for the same times, from different payloads at once.
+    """Return the devices that told many different results for the same times, in different payloads at once.
 
     One station that repeats itself repeats its results; two that use one id, or a forger, do not. Counted are
     results of the last day that came within a minute of the first one, which each payload stamps as received.

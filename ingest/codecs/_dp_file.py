@@ -1,4 +1,4 @@
-"""Files of national stations: what stands behind the JSON of a frame, described by it, and raw GNSS records."""
+"""Files of national stations: what stands behind the JSON of a frame, and is described by it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The frame on `$dp`: type (1 byte), length of the JSON (2 bytes, big-endian), JSON, and at times a file.
 
-A file has its length (2 bytes, big-endian) before it; some firmware writes the length 0 behind every JSON. The
-numbers of the types changed between editions of the protocol, and 3 stands in both, so what a frame holds is
-told by its structure; only the lower six bits are the number. Bare JSON occurs, also behind one control
+A file has its length (2 bytes, big-endian) before it; some firmware writes the length 0 behind every JSON.
+The numbers of the types changed between editions of the protocol, and 3 stands in both, so what a frame holds
+is told by its structure; only the lower six bits are the number. Bare JSON occurs, also behind one control
 character. Source: what public firmware and platforms agree on; DZ/T 0450-2023 itself is not public.
 """
 

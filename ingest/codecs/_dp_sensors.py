@@ -1,7 +1,7 @@
 """What national stations measured: {device: {sensor: value}}, each value for one time or by time.
 
-A sensor is <level>_<method>_<number>. A value is a number, a text with one, an object of fields, or a text with
-commas that holds the fields in the order of `_dp_types.TYPES`. Source: the same as of the frame.
+A sensor is <level>_<method>_<number>. A value is a number, a text with one, an object of fields, or a text
+with commas that holds the fields in the order of `_dp_types.TYPES`. Source: the same as of the frame.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from domain.thing import Reading
 from ingest import fields
@@ -26,7 +27,7 @@ CODE = re.compile(r"\d{1,4}", re.ASCII)
 NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 #: longest name of a sensor with its field
 NAME_LENGTH = 100
-#: a payload has no more results and problems: a full frame of all fields of a tilt meter has 6,000
+#: a payload has no more results and problems: a full frame of a tilt meter has about 6,000
 MOST = 8_000
 
 
@@ -37,6 +38,22 @@ class Found:
     readings: list[Reading] = field(default_factory=list)
     files: list[StationFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    size: int = 0
+
+    def count(self) -> None:
+        """Count one more thing to read; ValueError when that is more than any station says at a time."""
+        self.size += 1
+        if self.size > MOST:
+            raise ValueError(f"more than {MOST} results in one payload: let the station send less at a time")
+
+
+class Moment(NamedTuple):
+    """One sensor of a device, its type, and a time at which it measured; None where none is written."""
+
+    device: str
+    sensor: str
+    kind: str
+    at: datetime | None
 
 
 def read(message: Mapping[str, object]) -> Decoded:
@@ -47,18 +64,19 @@ def read(message: Mapping[str, object]) -> Decoded:
     """
     if not message or any(SENSOR.fullmatch(name) for name in message):
         raise ValueError(
-            'no device around the sensors: expected {"<device>": {"<sensor>": ...}}, as the topic does not tell'
-            " who sends: set the station to write its device id"
+            'no device around the sensors: expected {"<device>": {"<sensor>": ...}}, as the topic does not'
+            " tell who sends: set the station to write its device id"
         )
     found = Found()
     for device, sensors in message.items():
+        found.count()
         try:
-            for sensor, value in fields.mapping(sensors).items():
-                _sensor(device, sensor, value, found)
+            items = fields.mapping(sensors).items()
         except ValueError as error:
             found.problems.append(f"{fields.quoted(device)}: {error}")
-    if len(found.readings) + len(found.problems) > MOST:
-        raise ValueError(f"more than {MOST} results in one payload: let the station send less at a time")
+            continue
+        for sensor, value in items:
+            _sensor(device, sensor, value, found)
     return Decoded(
         device=next(iter(message)),
         readings=tuple(found.readings),
@@ -75,21 +93,21 @@ def _sensor(device: str, sensor: str, value: object, found: Found) -> None:
             at = None if written is None else fields.time_of(written, sensor, UTC)
             kind = _kind_of_fields(sensor, item) if CODE.fullmatch(written_kind) else written_kind
         except ValueError as error:
+            found.count()
             found.problems.append(str(error))
             continue
+        moment = Moment(device, sensor, kind, at)
         for name, part in _parts(kind, item):
+            found.count()
             try:
-                _field(device, sensor, kind, name, part, at, found)
+                _field(moment, name, part, found)
             except ValueError as error:
                 found.problems.append(str(error))
-        if len(found.readings) + len(found.problems) > MOST:
-            return
 
 
-def _field(
-    device: str, sensor: str, kind: str, name: str, value: object, at: datetime | None, found: Found
-) -> None:
+def _field(moment: Moment, name: str, value: object, found: Found) -> None:
     """Read what one field says at one time; ValueError when it cannot be read."""
+    device, sensor, kind, at = moment
     stream, unit, known = _stream(sensor, kind, name)
     if name in RAW and isinstance(value, str) and value.strip():
         raw = value.encode()
@@ -156,7 +174,7 @@ def _in_order(kind: str, parts: list[str]) -> Iterator[tuple[str, object]]:
 
 @lru_cache(maxsize=10_000)
 def _stream(sensor: str, kind: str, name: str) -> tuple[str, str | None, bool]:
-    """Return the datastream's name, its unit, and whether it holds numbers for sure; ValueError for no name."""
+    """Return the datastream's name, its unit, and whether it holds numbers for sure; ValueError: no name."""
     stream = f"{sensor}/{name}"
     if not stream.isprintable() or len(stream) > NAME_LENGTH:
         raise ValueError(f"{fields.quoted(stream)} is no name of a sensor and its field")

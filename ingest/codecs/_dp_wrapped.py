@@ -1,8 +1,8 @@
 """Encrypted messages of national stations: {"header": {"appId"}, "bodies": {"body": base64}}.
 
-A vendor's key (LIUPAN_STATION_KEYS) decrypts the body to a second frame. Vendors name AES, DES and 3DES; modes
-and keys are theirs to tell. Padding is PKCS #7 (RFC 5652, 6.3). Nothing here proves who encrypted: a body
-that the key opens is read, as an open one is.
+A vendor's key (LIUPAN_STATION_KEYS) decrypts the body to a second frame. Vendors name AES, DES and 3DES;
+modes and keys are theirs to tell. Padding is PKCS #7 (RFC 5652, 6.3). Nothing here proves who encrypted: a
+body that the key opens is read, as an open one is.
 """
 
 from __future__ import annotations

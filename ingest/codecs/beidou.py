@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from domain import wire
 from ingest.codecs import dp
 from ingest.decoded import Decoded
 
 TOPIC = "http/beidou/+"
 
-DIGITS, LETTERS = "0123456789ABCDEF", '!{W];)t8"Be' + r"i(G\?"
-TABLE = str.maketrans(LETTERS, DIGITS)
+DIGITS, LETTERS = b"0123456789ABCDEF", rb"!{W];)t8" + rb'"Bei(G\?'
+TABLE = bytes.maketrans(LETTERS, DIGITS)
 
 
 def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     """Read one message; ValueError: a letter is none of annex F, or what `dp.decode` says of the JSON."""
-    text = payload.decode("ascii", "backslashreplace").strip()
-    if strange := sorted(set(text) - set(LETTERS)):
-        raise ValueError(f"no Beidou text: {''.join(strange)[:20]!r} are no letters of annex F")
+    wire.check_size(payload)
+    text = payload.strip()
+    if strange := text.translate(None, LETTERS)[:20]:
+        raise ValueError(f"no Beidou text: {str(strange)[1:]} are no letters of annex F")
     if len(text) % 2:
         raise ValueError(f"no Beidou text: {len(text)} letters are no whole bytes, the message is cut off")
-    return dp.decode(dp.TOPIC, bytes.fromhex(text.translate(TABLE)), received_at)
+    return dp.decode(dp.TOPIC, bytes.fromhex(text.translate(TABLE).decode()), received_at)
