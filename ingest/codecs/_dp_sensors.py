@@ -27,7 +27,7 @@ CODE = re.compile(r"\d{1,4}", re.ASCII)
 NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 #: longest name of a sensor with its field
 NAME_LENGTH = 100
-#: a payload has no more results and problems: a full frame of a tilt meter has about 6,000
+#: a payload has no more times and results: a full frame of a tilt meter has about 7,000
 MOST = 8_000
 
 
@@ -89,11 +89,11 @@ def _sensor(device: str, sensor: str, value: object, found: Found) -> None:
     """Read all values of one sensor, for one time or for many."""
     written_kind = sensor.rpartition("_")[0]
     for written, item in _times(value):
+        found.count()
         try:
             at = None if written is None else fields.time_of(written, sensor, UTC)
             kind = _kind_of_fields(sensor, item) if CODE.fullmatch(written_kind) else written_kind
         except ValueError as error:
-            found.count()
             found.problems.append(str(error))
             continue
         moment = Moment(device, sensor, kind, at)

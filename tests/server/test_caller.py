@@ -20,6 +20,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/sites/{code}": {"code": "site-{x}"},
     "/things/{code}": {"code": "thing/{x}-{x}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/station-files/{id}": {"id": "{id}"},
+    "/station-files/{id}/data": {"id": "{id}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
     "/alerts/{identifier}": {"identifier": "alert-{x}"},

@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from domain.flow import BACK_OFF_S, emit, handle
 from server import doctor, run_state
+from server.migrate import SCHEMA
 from server.registry import register
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -66,7 +67,7 @@ def test_all_is_well(ask: Ask, db: Connection[Any], state: Path, broker: str) ->
     facts = report["database"]
     row = db.execute("SELECT timescaledb, current_setting('server_version') FROM installation").fetchone()
     assert (facts["timescaledb"] is not None, facts["version"]) == row
-    assert facts["schema"] == "0006_case.sql"
+    assert facts["schema"] == max(path.name for path in SCHEMA.glob("*.sql"))
     assert facts["size_bytes"] > 1_000_000
     assert report["broker"] == {"reachable": True, "address": broker.removeprefix("mqtt://")}
     assert report["state"]["path"] == str(state)
@@ -90,6 +91,26 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
         "oldest": "2026-06-30T00:00:00+00:00", "newest": "2026-07-01T00:00:00+00:00", "lag_s": 90,
         "revisions": 1, "flags": {"future": 1},
     }  # fmt: skip
+
+
+def test_an_id_that_two_stations_share(ask: Ask, db: Connection[Any]) -> None:
+    """Both tell at the same times; the second one's results come within a minute, and differ."""
+    register(db, STATION)
+    db.execute("SELECT ensure_observation_partition(now() - n * interval '27 days') FROM generate_series(0, 1) n")
+    both = (
+        "INSERT INTO {} SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', {},"
+        " now() - interval '1 hour' + {} FROM datastream d JOIN thing t ON t.id = d.thing,"
+        " generate_series(1, {}) n WHERE t.code = '{}'"
+    )
+    first, second, third = (f"{seconds} * interval '1 s'" for seconds in (0, 40, 100))
+    for code, times, later in (("st-1", 10, second), ("st-2", 9, second), ("drill", 30, third)):
+        db.execute(both.format("observation", 1, first, times, code))  # type: ignore[arg-type]
+        db.execute(both.format("observation_revision", 2, later, times, code))  # type: ignore[arg-type]
+    code, report = ask()
+    assert [(row["code"], row["revisions"]) for row in report["shared_ids"]] == [("st-1", 10)]
+    assert (code, report["problems"]) == (1, [{"problem": "shared_id", "code": "st-1", "revisions": 10}])
+    db.execute("UPDATE observation_revision SET received_at = received_at - interval '24 hours'")
+    assert ask()[1]["shared_ids"] == [], "of yesterday, or of the same payload"
 
 
 def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
