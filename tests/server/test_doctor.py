@@ -93,10 +93,14 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
     }  # fmt: skip
 
 
-def test_an_id_that_two_stations_share(ask: Ask, db: Connection[Any]) -> None:
+def test_an_id_that_two_stations_share(
+    ask: Ask, db: Connection[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both tell at the same times; the second one's results come within a minute, and differ."""
     register(db, STATION)
-    db.execute("SELECT ensure_observation_partition(now() - n * interval '27 days') FROM generate_series(0, 1) n")
+    db.execute(
+        "SELECT ensure_observation_partition(now() - n * interval '27 days') FROM generate_series(0, 1) n"
+    )
     both = (
         "INSERT INTO {} SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', {},"
         " now() - interval '1 hour' + {} FROM datastream d JOIN thing t ON t.id = d.thing,"
@@ -109,6 +113,10 @@ def test_an_id_that_two_stations_share(ask: Ask, db: Connection[Any]) -> None:
     code, report = ask()
     assert [(row["code"], row["revisions"]) for row in report["shared_ids"]] == [("st-1", 10)]
     assert (code, report["problems"]) == (1, [{"problem": "shared_id", "code": "st-1", "revisions": 10}])
+    assert doctor.main([]) == 1
+    assert "编码 st-1 一天内有 10 个相互矛盾的值，可能有两台设备共用" in capsys.readouterr().out.replace(
+        "\n", ""
+    )
     db.execute("UPDATE observation_revision SET received_at = received_at - interval '24 hours'")
     assert ask()[1]["shared_ids"] == [], "of yesterday, or of the same payload"
 
