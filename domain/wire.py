@@ -79,7 +79,15 @@ def encode(message: object) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, object]:
-    """Return the JSON object in the payload; ValueError says why there is none.
+    """Return the JSON object in the payload; ValueError says why there is none, as `parse` does."""
+    message = parse(payload)
+    if not isinstance(message, dict):
+        raise ValueError(f"expected a JSON object, got {type(message).__name__}")
+    return message
+
+
+def parse(payload: bytes) -> object:
+    """Return the JSON value in the payload; ValueError says why there is none.
 
     A key that stands twice in one object is refused (I-JSON, RFC 7493, 2.3), as nobody knows which counts; so
     is what would need much time and room: LARGEST and MOST_VALUES.
@@ -88,7 +96,7 @@ def decode(payload: bytes) -> dict[str, object]:
     if sum(map(payload.count, _OPENS_A_VALUE)) > MOST_VALUES:
         raise ValueError(f"more than {MOST_VALUES} values in one message: send less at a time")
     try:
-        message = json.loads(payload.decode(), object_pairs_hook=_object)
+        return json.loads(payload.decode(), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         wrong = payload[error.start]
         raise ValueError(f"not JSON: byte 0x{wrong:02x} at {error.start} is no UTF-8; is it GBK?") from None
@@ -96,9 +104,6 @@ def decode(payload: bytes) -> dict[str, object]:
         raise ValueError("not JSON: nested too deeply") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise ValueError(f"expected a JSON object, got {type(message).__name__}")
-    return message
 
 
 def check_size(payload: bytes) -> None:

@@ -46,12 +46,15 @@ def configure(text: str) -> None:
 
     ValueError says what is wrong with them, and tells none.
     """
-    keys = {}
-    for app, entry in (wire.decode(text.encode()) if text else {}).items():
-        try:
-            keys[app] = _key(fields.mapping(entry))
-        except ValueError as error:
-            raise ValueError(f"LIUPAN_STATION_KEYS, appId {fields.quoted(app)}: {error}") from None
+    keys, place = {}, "LIUPAN_STATION_KEYS"
+    try:
+        for app, entry in (wire.decode(text.encode()) if text else {}).items():
+            place = f"LIUPAN_STATION_KEYS, appId {fields.quoted(app)}"
+            if not isinstance(entry, dict):  # a key alone, perhaps: not to be quoted
+                raise ValueError('expected {"cipher": ..., "key": ...}')
+            keys[app] = _key(entry)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
     KEYS.clear()
     KEYS.update(keys)
 
@@ -112,7 +115,9 @@ def _key(entry: Mapping[str, object]) -> Key:
 
 def _bytes(entry: Mapping[str, object], name: str) -> bytes:
     """Return the bytes that are written in hexadecimal digits or, when they are none, in base64."""
-    written = fields.text(entry, name)
+    written = entry.get(name)
+    if not isinstance(written, str):
+        raise ValueError(f"{name} is missing, or no text")
     try:
         return bytes.fromhex(written) if HEX.fullmatch(written) else base64.b64decode(written, validate=True)
     except ValueError:

@@ -38,6 +38,8 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
 
 
 def _contents(message: Mapping[str, object], file: bytes) -> Decoded:
+    if _dp_wrapped.app_of(message) is not None:
+        raise ValueError("encrypted twice")
     if "ds_id" in message:
         described = _dp_file.described(message, file)
         return Decoded(device=described.thing, files=(described,))

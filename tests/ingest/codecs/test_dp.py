@@ -188,8 +188,8 @@ def test_device_status() -> None:
 
 
 def test_device_status_as_another_maker_writes_it() -> None:
-    status = {"inner_power_volt": "3.62", "4g_signal": "-77", "location": "35.991,106.25", "device_type": "ML101",
-              "sn": "000123", "starNum": "11", "singal_4g": None, "temp_out": -3}  # fmt: skip
+    status = {"inner_power_volt": "3.62", "4g_signal": "-77", "location": "35.991,106.25",
+              "device_type": "ML101", "sn": "000123", "starNum": "11", "temp_out": -3}  # fmt: skip
     decoded = decode(frame({"70000001": {"S1_ZT_1": status}}))
     assert decoded.problems == ()
     assert {r.datastream: (r.result, r.unit) for r in decoded.readings} == {
