@@ -31,7 +31,7 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     fixes: list[TrackPoint] = []
     problems: list[str] = []
     many = isinstance(content, list)
-    for place, item in enumerate(content if many else [content]):
+    for place, item in enumerate(content if isinstance(content, list) else [content]):
         try:
             fixes.append(_location(device, fields.mapping(item)))
         except ValueError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.wire import encode
 from ingest.codecs import dp
 from ingest.codecs._dp_types import ALIASES, SPELLINGS, STATES, TYPES
 
@@ -72,7 +73,7 @@ def test_each_type_is_read_by_name_and_by_place(kind: str) -> None:
     if kind not in STATES and numbers:
         forms.append(",".join(map(str, numbers.values())))
     for form in forms:
-        body = dp.wire.encode({"70000001": {f"{kind}_2": form}})
+        body = encode({"70000001": {f"{kind}_2": form}})
         decoded = dp.decode("$dp", body, datetime(2026, 8, 12, tzinfo=UTC))
         assert decoded.problems == ()
         assert {r.datastream: (r.result, r.unit) for r in decoded.readings} == {

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -39,7 +40,7 @@ def use(**keys: object) -> None:
     configure(Settings(state=Path(), station_keys=json.dumps(keys)))
 
 
-def wrapped(cipher: Cipher[object], block_bits: int, frame: bytes = FRAME, app: str = "app") -> bytes:
+def wrapped(cipher: Cipher[Any], block_bits: int, frame: bytes = FRAME, app: str = "app") -> bytes:
     padder, encryptor = PKCS7(block_bits).padder(), cipher.encryptor()
     data = encryptor.update(padder.update(frame) + padder.finalize()) + encryptor.finalize()
     return outer(base64.encodebytes(data).decode(), app)
