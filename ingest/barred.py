@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from domain.thing import Reading
 from ingest.decoded import Decoded
 from ingest.fields import quoted
 from ingest.registry import Sender
@@ -42,11 +41,11 @@ def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender
 def _newest(decoded: Decoded) -> dict[str, datetime | None]:
     """Return the newest time that each sender in the payload writes in UTC, None where it writes none."""
     newest: dict[str, datetime | None] = {}
-    for item in decoded.measured:
-        at = item.phenomenon_time if isinstance(item, Reading) else item.at
-        known = newest.setdefault(item.thing, None)
+    told = dict.fromkeys((reading.thing, reading.phenomenon_time) for reading in decoded.readings)
+    for thing, at in (*told, *((file.thing, file.at) for file in decoded.files)):
+        known = newest.setdefault(thing, None)
         if at is not None and not at.utcoffset() and (known is None or at > known):
-            newest[item.thing] = at
+            newest[thing] = at
     return newest
 
 
