@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -81,12 +81,6 @@ class Decoded:
     files: tuple[StationFile, ...] = ()
     answers: tuple[Answer, ...] = ()
     problems: tuple[str, ...] = ()
-
-    @property
-    def measured(self) -> Iterator[Reading | StationFile]:
-        """All that names its own thing, for one payload may speak for several."""
-        yield from self.readings
-        yield from self.files
 
 
 #: topic, payload, time of receipt -> contents; ValueError says why nothing of the payload can be read

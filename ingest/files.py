@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from domain.clock import parse_time
-from domain.thing import Reading
 from domain.wire import encode, make_id, up_topic
 from ingest import enrol, gpx
 from ingest.codecs import codec_of
@@ -48,10 +47,12 @@ def dp(file: Path) -> Source:
     ]
     streams: dict[str, dict[str, enrol.Entry]] = {}
     for content in map(decoded, messages):
-        for said in content.measured:
-            known = streams.setdefault(said.thing, {})
-            if isinstance(said, Reading) and not isinstance(said.result, str):
-                known[said.datastream] = enrol.stream(said.datastream, "", said.unit or "")
+        for sent in content.files:
+            streams.setdefault(sent.thing, {})
+        for reading in content.readings:
+            known = streams.setdefault(reading.thing, {})
+            if not isinstance(reading.result, str):
+                known[reading.datastream] = enrol.stream(reading.datastream, "", reading.unit or "")
     things = [
         enrol.station(device, f"回放 replay: {device}", region, MODE, list(known.values()))
         for device, known in streams.items()

@@ -53,6 +53,7 @@ class Contents:
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
+    #: with the time that the file is of
     files: list[tuple[StationFile, Sender, datetime]] = field(default_factory=list)
 
 
@@ -93,11 +94,19 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
     contents = Contents(arrival=arrival, region=region, problems=dict.fromkeys(decoded.problems))
     refused = barred(decoded, arrival.received_at, senders)
     contents.problems |= dict.fromkeys(refused.values())
-    for said in decoded.measured:
-        if said.thing in refused:
+    for reading in decoded.readings:
+        if reading.thing in refused:
             continue
         try:
-            _place(said, _known(said.thing, senders), contents)
+            _place(reading, _known(reading.thing, senders), contents)
+        except ValueError as error:
+            contents.problems[str(error)] = None
+    for file in decoded.files:
+        if file.thing in refused:
+            continue
+        try:
+            owner = _known(file.thing, senders)
+            contents.files.append((file, owner, _time(file.at, owner, arrival.received_at)))
         except ValueError as error:
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
@@ -125,13 +134,9 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield answer, (answer.at,), contents.answers
 
 
-def _place(reading: Reading | StationFile, sender: Sender, contents: Contents) -> None:
-    """Add the reading or file where it belongs; ValueError says why it cannot be used."""
-    arrival = contents.arrival
-    if isinstance(reading, StationFile):
-        contents.files.append((reading, sender, _time(reading.at, sender, arrival.received_at)))
-        return
-    name = reading.datastream
+def _place(reading: Reading, sender: Sender, contents: Contents) -> None:
+    """Add the reading where it belongs; ValueError says why it cannot be used."""
+    arrival, name = contents.arrival, reading.datastream
     if not _is_usable(reading):
         raise ValueError(f"{quoted(name)} in {quoted(reading.unit)} is no name of a datastream with its unit")
     at = _time(reading.phenomenon_time, sender, arrival.received_at)

@@ -18,7 +18,7 @@ from domain.thing import Reading
 from ingest import fields
 from ingest.codecs._dp_status import status
 from ingest.codecs._dp_types import ALIASES, RAW, SPELLINGS, STATES, TYPES
-from ingest.decoded import Decoded, StationFile
+from ingest.decoded import StationFile
 
 SENSOR = re.compile(r"((L[1-4]|S1|QN|HY)_[A-Z_]+|\d{1,4})_\d+", re.ASCII)
 TIME = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}", re.ASCII)
@@ -27,22 +27,22 @@ CODE = re.compile(r"\d{1,4}", re.ASCII)
 NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 #: longest name of a sensor with its field
 NAME_LENGTH = 100
-#: a payload has no more times and results: a full frame of a tilt meter has about 7,000
+#: a payload has no more devices, sensors, times and results: a full frame of a tilt meter has about 7,000
 MOST = 8_000
 
 
 @dataclass(slots=True)
 class Found:
-    """What was read so far."""
+    """What was read so far: readings, raw observations as files, and what cannot be read."""
 
     readings: list[Reading] = field(default_factory=list)
     files: list[StationFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     size: int = 0
 
-    def count(self) -> None:
-        """Count one more thing to read; ValueError when that is more than any station says at a time."""
-        self.size += 1
+    def count(self, more: int) -> None:
+        """Count what is to be read; ValueError when it is more than any station says at a time."""
+        self.size += more
         if self.size > MOST:
             raise ValueError(f"more than {MOST} results in one payload: let the station send less at a time")
 
@@ -56,8 +56,8 @@ class Moment(NamedTuple):
     at: datetime | None
 
 
-def read(message: Mapping[str, object]) -> Decoded:
-    """Return the readings and raw files of all devices in the message, and what of it cannot be read.
+def read(message: Mapping[str, object]) -> Found:
+    """Return what all devices in the message say.
 
     A time without offset, or with the Z that all of them write, is left to the registry. ValueError: there is
     no device in it, or more than any station says at a time.
@@ -68,28 +68,25 @@ def read(message: Mapping[str, object]) -> Decoded:
             " tell who sends: set the station to write its device id"
         )
     found = Found()
+    found.count(len(message))
     for device, sensors in message.items():
-        found.count()
         try:
             items = fields.mapping(sensors).items()
         except ValueError as error:
             found.problems.append(f"{fields.quoted(device)}: {error}")
             continue
+        found.count(len(items))
         for sensor, value in items:
             _sensor(device, sensor, value, found)
-    return Decoded(
-        device=next(iter(message)),
-        readings=tuple(found.readings),
-        files=tuple(found.files),
-        problems=tuple(found.problems),
-    )
+    return found
 
 
 def _sensor(device: str, sensor: str, value: object, found: Found) -> None:
     """Read all values of one sensor, for one time or for many."""
     written_kind = sensor.rpartition("_")[0]
-    for written, item in _times(value):
-        found.count()
+    times = list(_times(value))
+    found.count(len(times))
+    for written, item in times:
         try:
             at = None if written is None else fields.time_of(written, sensor, UTC)
             kind = _kind_of_fields(sensor, item) if CODE.fullmatch(written_kind) else written_kind
@@ -97,8 +94,9 @@ def _sensor(device: str, sensor: str, value: object, found: Found) -> None:
             found.problems.append(str(error))
             continue
         moment = Moment(device, sensor, kind, at)
-        for name, part in _parts(kind, item):
-            found.count()
+        parts = list(_parts(kind, item))
+        found.count(len(parts))
+        for name, part in parts:
             try:
                 _field(moment, name, part, found)
             except ValueError as error:

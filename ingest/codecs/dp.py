@@ -7,7 +7,6 @@ Sources and forms stand in the parts: `_dp_frame`, `_dp_sensors`, `_dp_types`, `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from domain import wire
@@ -43,10 +42,15 @@ def _contents(message: Mapping[str, object], file: bytes) -> Decoded:
     if "ds_id" in message:
         described = _dp_file.described(message, file)
         return Decoded(device=described.thing, files=(described,))
-    decoded = _dp_sensors.read(message)
-    if not file:
-        return decoded
-    try:
-        return replace(decoded, files=(*decoded.files, _dp_file.behind(message, file)))
-    except ValueError as error:
-        return replace(decoded, problems=(*decoded.problems, str(error)))
+    found = _dp_sensors.read(message)
+    if file:
+        try:
+            found.files.append(_dp_file.behind(message, file))
+        except ValueError as error:
+            found.problems.append(str(error))
+    return Decoded(
+        device=next(iter(message)),
+        readings=tuple(found.readings),
+        files=tuple(found.files),
+        problems=tuple(found.problems),
+    )

@@ -99,8 +99,9 @@ def twice(db: Connection[Any], station: str, times: int, seconds: int) -> None:
         "SELECT ensure_observation_partition(now() - interval '1 hour' * n) FROM generate_series(0, 3) n"
     )
     for query in (
-        "INSERT INTO observation SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', 1,"
-        " now() - interval '1 h' FROM datastream d JOIN thing t ON t.id = d.thing,"
+        "INSERT INTO observation (datastream, phenomenon_time, result, received_at)"
+        " SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', 1,"
+        " now() - interval '1 h' FROM datastream d JOIN thing t ON t.id = d.thing, "
         " generate_series(1, %(times)s) n WHERE t.code = %(station)s",
         "INSERT INTO observation_revision SELECT o.datastream, o.phenomenon_time, 2,"
         " o.received_at + %(seconds)s * interval '1 s' FROM observation o JOIN datastream d"

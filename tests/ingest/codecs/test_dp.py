@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domain import wire
 from ingest.codecs import dp
 from ingest.codecs._dp_types import TYPES
 from ingest.decoded import Decoded
@@ -77,6 +78,14 @@ def test_all_times_of_a_packet_are_kept() -> None:
     assert [r.phenomenon_time for r in decoded.readings][:24] == [
         first + timedelta(hours=h) for h in range(24)
     ]
+
+
+def test_the_fullest_frame_is_kept_whole() -> None:
+    minutes = (datetime(2026, 8, 11, tzinfo=UTC) + timedelta(minutes=n) for n in range(1165))
+    tilts = {f"{at:%Y-%m-%dT%H:%M:%S}.000Z": "1.25,-0.50,88.75,1.35,120.5" for at in minutes}
+    payload = frame(wire.encode({"70000001": {"L1_QJ_1": tilts}}))
+    assert 65_000 < len(payload) < 65_539
+    assert len(decode(payload).readings) == 5 * 1165
 
 
 def test_the_offset_stays_as_it_was_written() -> None:

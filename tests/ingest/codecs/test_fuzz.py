@@ -181,7 +181,7 @@ WORST = {
     ).encode(),
     "many values in a text": b'{"7":{"L1_LF_1":"' + b"1," * 24_000 + b'"}}',
     "many fixes": b'{"points":['
-    + b",".join([b'{"at":"2026-08-11T22:10:00Z","lon":106,"lat":35}'] * 6000)
+    + b",".join([b'{"at":"2026-08-11T22:10:00Z","lon":106,"lat":35}'] * 2000)
     + b"]}",
 }
 #: of these some codec may read something
