@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from domain.patrol import TrackPoint
+from domain.settings import Settings
 from domain.wire import encode
-from ingest.codecs import Codec, load, sender_in
-from ingest.decoded import Decoded
+from ingest.codecs import Codec, configure, load, sender_in
+from ingest.decoded import Decoded, StationFile
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +31,7 @@ def main(argv: list[str]) -> int:
     if (codec := load().get(args.codec)) is None:
         parser.error(f"no codec {args.codec!r}; there are {', '.join(load())}")
     try:
+        configure(Settings.from_env())
         payload = args.file.read_bytes() if args.file else bytes.fromhex(args.hex)
         decoded, unknown = _decode(codec, args.topic, payload)
     except OSError as error:
@@ -59,6 +62,7 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
             "unit": reading.unit,
         }
     yield from map(_location, decoded.fixes)
+    yield from map(_file, decoded.files)
     said = {
         "patrol": decoded.patrols,
         "lead": decoded.leads,
@@ -82,6 +86,19 @@ def _location(fix: TrackPoint) -> dict[str, Any]:
         "accuracy_m": fix.accuracy_m,
         "speed_m_s": fix.speed_m_s,
         "course_deg": fix.course_deg,
+    }
+
+
+def _file(file: StationFile) -> dict[str, Any]:
+    return {
+        "kind": "file",
+        "thing": file.thing,
+        "name": file.name,
+        "media_type": file.media_type,
+        "at": file.at.isoformat() if file.at else None,
+        "description": file.description,
+        "size": len(file.data),
+        "sha256": sha256(file.data).hexdigest(),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -17,6 +17,8 @@ from domain.thing import Reading
 
 #: what a phone may say of an alert that reached it
 RECEIPTS = frozenset({"received", "acting"})
+#: longest name and longest description of a file
+TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,33 @@ class Answer:
             raise ValueError(f"state {self.state!r} is none of {states}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationFile:
+    """A file that a station sent: a picture, a part of one, raw GNSS observations, a reply in bytes.
+
+    `name` is what the station calls its source, `at` is None where it tells no time. ValueError: no bytes, or
+    texts that no table and no list can hold.
+    """
+
+    thing: str
+    name: str
+    media_type: str
+    at: datetime | None
+    description: str = ""
+    data: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.at is not None:
+            aware(self.at, "time of the file")
+        if not self.data:
+            raise ValueError("a file without bytes")
+        for what, text in (("name", self.name), ("description", self.description)):
+            if len(text) > TEXT_LENGTH or not text.isprintable():
+                raise ValueError(f"the {what} of a file has at most {TEXT_LENGTH} printable characters")
+        if not self.name:
+            raise ValueError("a file without a name")
+
+
 class Decoded(NamedTuple):
     """The contents of one payload; `problems` says which parts could not be read, and why.
 
@@ -50,6 +79,7 @@ class Decoded(NamedTuple):
     fixes: tuple[TrackPoint, ...] = ()
     patrols: tuple[Patrol, ...] = ()
     leads: tuple[Lead, ...] = ()
+    files: tuple[StationFile, ...] = ()
     answers: tuple[Answer, ...] = ()
     replies: tuple[Reply, ...] = ()
     problems: tuple[str, ...] = ()

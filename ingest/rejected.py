@@ -25,7 +25,9 @@ from ingest.store import POISON, keep, refused_because
 def main(argv: list[str]) -> int:
     """List or replay; exit code 1 when a payload to replay still cannot be stored, or is not there."""
     args = _arguments(argv)
-    with psycopg.connect(Settings.from_env().database(), autocommit=True) as conn:
+    settings = Settings.from_env()
+    codecs.configure(settings)
+    with psycopg.connect(settings.database(), autocommit=True) as conn:
         conn.execute("SET TIME ZONE 'UTC'")
         if args.command == "list":
             for row in listed(conn, args.device):

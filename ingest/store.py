@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, replies, reports
+from ingest import observations, replies, reports, station_files
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Batch, Contents
@@ -66,7 +66,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
 def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
-    for refusal in reports.keep(conn, batch.contents):
+    for refusal in (*reports.keep(conn, batch.contents), *station_files.keep(conn, batch.contents)):
         refused[refusal.place].append(refusal)
     observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
     _states(conn, batch.contents)
@@ -105,5 +105,5 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
     said += len(contents.replies)
-    size = contents.observations + len(contents.states) + said
+    size = contents.observations + len(contents.states) + len(contents.files) + said
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

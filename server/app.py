@@ -30,14 +30,15 @@ from server.routes import (
     regions,
     rejected,
     sites,
+    station_files,
     things,
     tracks,
     units,
 )
 
 #: commands stands before things, whose codes may contain slashes
-NOUNS = (regions, sites, commands, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+NOUNS = (regions, sites, commands, things, observations, station_files, assessments, alerts, incidents,
+         dispatches, units, tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

@@ -20,6 +20,9 @@ Facts = dict[str, Any]
 #: an event that has been due for longer (s) is overdue
 OVERDUE_S = 60
 
+#: so many revisions of a device in a day are no accident
+MANY_REVISIONS = 10
+
 #: of each list so many are shown
 SHOWN = 20
 
@@ -151,6 +154,26 @@ def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
         " WHERE t.kind = 'station' AND t.mode = 'actual' GROUP BY t.id"
         " HAVING coalesce(max(o.received_at), '-infinity') < %(before)s ORDER BY last NULLS FIRST, t.code",
         before=before,
+    )
+
+
+def shared_ids(conn: Connection[Any], now: datetime) -> list[Facts]:
+    """Return the devices that told many different results for the same times, in different payloads at once.
+
+    One station that repeats itself repeats its results; two that use one id, or a forger, do not. Counted are
+    results of the last day that came within a minute of the first one, which each payload stamps as received.
+    """
+    return _rows(
+        conn,
+        "SELECT t.code, t.name, t.region, count(*) AS revisions, max(r.received_at) AS last"
+        " FROM observation_revision r JOIN observation o USING (datastream, phenomenon_time)"
+        " JOIN datastream d ON d.id = r.datastream JOIN thing t ON t.id = d.thing"
+        " WHERE r.received_at BETWEEN %(now)s - interval '1 day' AND %(now)s"
+        " AND r.received_at > o.received_at AND r.received_at <= o.received_at + interval '1 minute'"
+        " GROUP BY t.id HAVING count(*) >= %(many)s ORDER BY revisions DESC, t.code LIMIT %(shown)s",
+        now=now,
+        many=MANY_REVISIONS,
+        shown=SHOWN,
     )
 
 

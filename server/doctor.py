@@ -64,6 +64,7 @@ def examine(
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
             "open_commands": checks.open_commands(conn, now),
+            "shared_ids": checks.shared_ids(conn, now),
             "silent_stations": checks.silent_stations(conn, now - silent_after),
         }
     return report
@@ -83,6 +84,8 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
             yield "process", {"name": name, "log": f"{state['path']}/log/{name}.log"}
     if state["exists"] and state["free_bytes"] < ROOM:
         yield "room", {"megabytes": state["free_bytes"] // 1_000_000}
+    for row in report.get("shared_ids", ()):
+        yield "shared_id", {"code": row["code"], "revisions": row["revisions"]}
     events = report.get("events", {"waiting": (), "set_aside_count": 0})
     for row in events["waiting"]:
         if row["overdue"]:

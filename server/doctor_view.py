@@ -37,6 +37,7 @@ WORDS = {
     "failing": ("正在重试的事件", "events that fail and are tried again"),
     "set_aside": ("已搁置的事件", "events set aside"),
     "quarantine": ("被拒收的报文", "rejected payloads"),
+    "shared_ids": ("可能有两台设备共用的编码", "ids that two stations may share"),
     "silent_stations": ("无数据的监测点", "silent stations"),
     "open_commands": ("迟迟没有结果的命令", "commands without a result"),
     "never": ("从未", "never"),
@@ -61,6 +62,7 @@ COLUMNS = {
     "code": ("编码", "code"),
     "name": ("名称", "name"),
     "region": ("行政区划", "region"),
+    "revisions": ("修订值", "revisions"),
     "last": ("最近数据", "last data"),
     "state": ("状态", "state"),
     "tries": ("下发次数", "times sent"),
@@ -93,6 +95,11 @@ TODO = {
         "{count} commands have no result: see the broker and the process warning, or POST"
         " /commands/{oldest}/cancel",
     ),
+    "shared_id": (
+        "编码 {code} 一天内有 {revisions} 个相互矛盾的值，可能有两台设备共用：核对两台设备的编码与密钥",
+        "{code} told {revisions} contradicting results in a day, two stations may share this id:"
+        " compare the ids and keys that they are set to",
+    ),
     "set_aside": (
         "{count} 个事件已搁置：排除原因后运行 liupan doctor --retry-set-aside [编号]",
         "{count} events are set aside: remove the cause, then run liupan doctor --retry-set-aside [ID]",
@@ -105,6 +112,7 @@ LISTS = {
     "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
     "quarantine": ("payloads", "times", "last_at", "reason"),
     "open_commands": ("id", "code", "name", "state", "tries", "asked_at"),
+    "shared_ids": ("code", "name", "region", "revisions", "last"),
     "silent_stations": ("code", "name", "region", "last"),
 }
 

@@ -6,10 +6,10 @@ as a text or in milliseconds, -1 for what is not known, arrays of messages.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 
+from domain import wire
 from domain.clock import from_epoch
 from domain.geo import Position
 from domain.patrol import TrackPoint
@@ -27,14 +27,11 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     device = topic.partition("/")[2]
     if not payload:
         return Decoded(device=device)
-    try:
-        content = json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
+    content = wire.parse(payload)
     fixes: list[TrackPoint] = []
     problems: list[str] = []
     many = isinstance(content, list)
-    for place, item in enumerate(content if many else [content]):
+    for place, item in enumerate(content if isinstance(content, list) else [content]):
         try:
             fixes.append(_location(device, fields.mapping(item)))
         except ValueError as error:

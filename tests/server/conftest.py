@@ -47,6 +47,9 @@ INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now(), 1 FROM datastream
 SELECT fill_latest();
 INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2.5, now() FROM datastream
     WHERE name = 'stream/{x}-{x}';
+INSERT INTO station_file (id, thing, name, media_type, at, description, data, received_at)
+    SELECT '{id}', id, 'camera-{x}', 'image/jpeg', '2026-07-01Z', '0-1-256', 'bytes -{x}', now() FROM thing
+    WHERE code = 'thing/{x}-{x}';
 INSERT INTO unit (code, name_zh, name_en, region, device, lon, lat)
     VALUES ('unit-{x}', '队-{x}', 'team-{x}', '{region}', 'phone-{x}', 106, 36);
 INSERT INTO recipient (name, channel, address, region) VALUES ('to-{x}', 'mqtt', 'phone-{x}', '{region}');

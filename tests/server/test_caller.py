@@ -22,6 +22,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/things/{code}/commands": {"code": "thing/{x}-{x}"},
     "/commands/{id}": {"id": "{id}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/station-files/{id}": {"id": "{id}"},
+    "/station-files/{id}/data": {"id": "{id}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
     "/alerts/{identifier}": {"identifier": "alert-{x}"},

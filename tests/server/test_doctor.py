@@ -94,6 +94,45 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
     }  # fmt: skip
 
 
+def twice(db: Connection[Any], station: str, times: int, seconds: int) -> None:
+    """Put results of so many minutes there, and other ones for the same minutes that came so much later."""
+    db.execute(
+        "SELECT ensure_observation_partition(now() - interval '1 hour' * n) FROM generate_series(0, 3) n"
+    )
+    for query in (
+        "INSERT INTO observation (datastream, phenomenon_time, result, received_at)"
+        " SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', 1,"
+        " now() - interval '1 h' FROM datastream d JOIN thing t ON t.id = d.thing, "
+        " generate_series(1, %(times)s) n WHERE t.code = %(station)s",
+        "INSERT INTO observation_revision SELECT o.datastream, o.phenomenon_time, 2,"
+        " o.received_at + %(seconds)s * interval '1 s' FROM observation o JOIN datastream d"
+        " ON d.id = o.datastream JOIN thing t ON t.id = d.thing WHERE t.code = %(station)s",
+    ):
+        db.execute(query, {"station": station, "times": times, "seconds": seconds})
+
+
+def test_an_id_that_two_stations_share(
+    ask: Ask, db: Connection[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both tell at the same times, and the results of the second come within a minute, and differ."""
+    register(db, STATION)
+    twice(db, "st-1", times=10, seconds=40)
+    twice(db, "st-2", times=9, seconds=40)
+    twice(db, "drill", times=30, seconds=100)
+    code, report = ask()
+    assert [(row["code"], row["revisions"]) for row in report["shared_ids"]] == [("st-1", 10)]
+    assert report["problems"] == [{"problem": "shared_id", "code": "st-1", "revisions": 10}]
+    assert code == 1
+    assert doctor.main([]) == 1
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert "编码 st-1 一天内有 10 个相互矛盾的值，可能有两台设备共用" in shown
+    db.execute(
+        "UPDATE observation_revision r SET received_at = o.received_at FROM observation o"
+        " WHERE o.datastream = r.datastream AND o.phenomenon_time = r.phenomenon_time"
+    )
+    assert ask()[1]["shared_ids"] == [], "of one and the same payload"
+
+
 def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
     register(db, STATION)
     db.execute("SELECT ensure_observation_partition(now())")

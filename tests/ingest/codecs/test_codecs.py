@@ -31,6 +31,7 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
         ("liupan/v1/up/ph-1/tracks", None),
         ("liupan/v1/down/ph-1/stored", None),
         ("owntracks/mei/phone/event", None),
+        ("http/beidou/card-1", "beidou"),
         ("$dr", "dr"),
     ],
 )

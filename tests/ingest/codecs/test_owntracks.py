@@ -89,7 +89,7 @@ def test_dirt_that_is_not(change: dict[str, Any], reason: str) -> None:
 
 def test_nothing_and_no_json() -> None:
     assert decode(b"") == decode([]) == Decoded(device="mei/ph-3")
-    for payload in (b"\n\n", b"lat,lon", b"\xff", b"[" * 100_000):
+    for payload in (b"\n\n", b"lat,lon", b"\xff", b"[" * 20_000):
         with pytest.raises(ValueError, match="not JSON"):
             decode(payload)
 
