@@ -27,6 +27,9 @@ class Settings:
     #: where the HTTP server listens; there are no accounts yet, so keep it on the loopback interface
     http_bind: str = "127.0.0.1"
     http_port: int = 18830
+    #: where ingest listens for devices that speak HTTP (OwnTracks, Traccar, stations); port 0: nowhere
+    intake_bind: str = "127.0.0.1"
+    intake_port: int = 18833
     #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China
     region: str = "64"
     #: observations are stored after this many or after this long, whichever comes first

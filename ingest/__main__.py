@@ -1,4 +1,4 @@
-"""Process 1: from MQTT to the database, then the acknowledgement."""
+"""Process 1: from MQTT, HTTP and TCP to the database, then the acknowledgement."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import threading
 
 import psycopg
 
-from domain.process import log_to_stderr, run
+from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, mqtt
+from ingest import batch, http, mqtt
+from ingest.inbox import Inbox
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +32,20 @@ def main(argv: list[str]) -> int:
         log.error("%s", error)
         return 2
 
+    inbox = Inbox()
+
     def store(stop: threading.Event) -> None:
         with psycopg.connect(database_url, autocommit=True, application_name="liupan-ingest") as conn:
-            inbox = mqtt.Inbox()
-            client = mqtt.connect(broker, args.client_id, inbox)
+            door = mqtt.connect(broker, args.client_id, inbox)
             try:
-                batch.run(conn, client, inbox, settings, stop)
+                batch.run(conn, inbox, door.tell, settings, stop)
             finally:
-                inbox.closed.set()
-                client.disconnect()
-                client.loop_stop()
+                door.close()
 
-    return run({"store": store})
+    jobs: dict[str, Job] = {"store": store}
+    if settings.intake_port:
+        jobs["http"] = http.serving(settings, inbox)
+    return run(jobs)
 
 
 if __name__ == "__main__":

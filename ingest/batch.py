@@ -1,21 +1,19 @@
-"""MQTT to database: collect messages, store them together, then acknowledge each and tell its phone."""
+"""Inbox to database: collect messages, store them together, then tell each door and each phone."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty
 from threading import Event
 from typing import Any
 
-from paho.mqtt.client import Client
 from psycopg import Connection
 
 from domain.settings import Settings
-from domain.wire import down_topic, encode
 from ingest import codecs
-from ingest.mqtt import Inbox, Incoming
+from ingest.inbox import Inbox, Incoming
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
 from ingest.store import Outcome, save
@@ -27,8 +25,11 @@ IDLE_S = 0.5
 #: quarantine is told in the log at most this often (s); all of it is in the table
 LOG_EVERY_S = 1.0
 
+#: tells a device what became of a message of its
+Tell = Callable[[str, Mapping[str, object]], None]
 
-def run(conn: Connection[Any], client: Client, inbox: Inbox, settings: Settings, stop: Event) -> None:
+
+def run(conn: Connection[Any], inbox: Inbox, tell: Tell, settings: Settings, stop: Event) -> None:
     """Store what comes in until `stop` is set. psycopg.OperationalError: the database is lost."""
     registry = Registry()
     logged_s = float("-inf")
@@ -39,8 +40,7 @@ def run(conn: Connection[Any], client: Client, inbox: Inbox, settings: Settings,
             continue
         arrivals = [arrival for _, arrival in batch]
         outcomes = save(conn, registry, resolve(conn, registry, arrivals, time.monotonic()))
-        acknowledge(client, inbox, [incoming for incoming, _ in batch])
-        tell(client, arrivals, outcomes)
+        answer(batch, outcomes, tell)
         refused = [(a, o) for a, o in zip(arrivals, outcomes, strict=True) if o.reason]
         if refused and time.monotonic() - logged_s > LOG_EVERY_S:
             logged_s = time.monotonic()
@@ -69,19 +69,13 @@ def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arr
     return batch
 
 
-def acknowledge(client: Client, inbox: Inbox, batch: Sequence[Incoming]) -> None:
-    """Tell the broker that these messages are stored, as far as they came on the connection of now."""
-    for incoming in batch:
-        if incoming.connection == inbox.connection:
-            client.ack(incoming.mid, incoming.qos)
-
-
-def tell(client: Client, arrivals: Sequence[Arrival], outcomes: Sequence[Outcome]) -> None:
-    """Tell each phone what became of its messages that have an id."""
-    for arrival, outcome in zip(arrivals, outcomes, strict=True):
+def answer(batch: Sequence[tuple[Incoming, Arrival]], outcomes: Sequence[Outcome], tell: Tell) -> None:
+    """Tell each door that its message is stored, and each phone what became of what has an id."""
+    for (incoming, arrival), outcome in zip(batch, outcomes, strict=True):
+        incoming.done(outcome)
         if arrival.decoded.id is not None:
             state = "stored" if outcome.kept or not outcome.reason else "rejected"
             body = {"id": arrival.decoded.id, "kind": arrival.topic.rpartition("/")[2], "state": state}
             if outcome.reason:
                 body["reason"] = outcome.reason
-            client.publish(down_topic(arrival.decoded.device, "stored"), encode(body), qos=1)
+            tell(arrival.decoded.device, body)

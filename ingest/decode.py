@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.patrol import TrackPoint
 from domain.wire import encode
-from ingest.codecs import Codec, load, matches, sender_in
+from ingest.codecs import Codec, load, sender_in
 from ingest.decoded import Decoded
 
 
@@ -81,8 +81,8 @@ def _location(fix: TrackPoint) -> dict[str, Any]:
 
 def _decode(codec: Codec, topic: str | None, payload: bytes) -> tuple[Decoded, str]:
     """Return the contents and, when no topic is given, what stands in them for the unknown sender."""
-    if topic is not None and not matches(codec.topic, topic):
-        raise ValueError(f"{codec.name} reads topics like {codec.topic}, not {topic}")
-    some_topic = codec.topic.replace("+", "?")
+    if topic is not None and not codec.filter_of(topic):
+        raise ValueError(f"{codec.name} reads topics like {' or '.join(codec.topics)}, not {topic}")
+    some_topic = codec.topics[0].replace("+", "?")
     decoded = codec.decode(some_topic if topic is None else topic, payload, datetime.now(UTC))
-    return decoded, sender_in(codec.topic, some_topic) if topic is None else ""
+    return decoded, sender_in(codec.topics[0], some_topic) if topic is None else ""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import SimpleQueue
-from threading import Event
-from typing import NamedTuple
+from functools import partial
 from urllib.parse import SplitResult, unquote
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -16,74 +14,58 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.codecs import load
+from domain.wire import down_topic, encode
+from ingest.codecs import PSEUDO, load
+from ingest.inbox import Inbox, Incoming
+from ingest.store import Outcome
 
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 30
 #: `stored` messages on their way to the broker at a time
 IN_FLIGHT = 1000
-#: while messages of this size (bytes) wait for the database nothing is read: more wait at the broker
-WAITING = 16_000_000
-#: what a message needs beside its payload, about (bytes)
-OVERHEAD = 1000
-#: how long a full inbox is left alone (s)
-PAUSE_S = 0.005
-
-
-class Incoming(NamedTuple):
-    """A message, and what its acknowledgement needs; `mid` names it on this connection only."""
-
-    topic: str
-    payload: bytes
-    received_at: datetime
-    mid: int
-    qos: int
-    connection: int
 
 
 @dataclass(slots=True)
-class Inbox:
-    """Messages on their way from the network thread to the database; when full, it stops that thread."""
+class Door:
+    """The side of ingest that faces the broker; `connection` counts connections."""
 
-    messages: SimpleQueue[Incoming] = field(default_factory=SimpleQueue)
+    client: Client
+    inbox: Inbox
     connection: int = 0
-    closed: Event = field(default_factory=Event)
-    #: size (bytes) of all that ever came in, written by the network thread, and went out, by the other one
-    size_in: int = 0
-    size_out: int = 0
-
-    @property
-    def waiting(self) -> int:
-        """Size of the messages that wait (bytes)."""
-        return self.size_in - self.size_out
-
-    def take(self, timeout_s: float) -> Incoming:
-        """Return the oldest message, waiting for one that long; queue.Empty when there is none."""
-        incoming = self.messages.get(timeout=timeout_s)
-        self.size_out += len(incoming.payload) + OVERHEAD
-        return incoming
 
     def on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        """Let the message in, when there is room."""
-        while self.waiting >= WAITING and not self.closed.is_set():
-            time.sleep(PAUSE_S)
-        self.size_in += len(message.payload) + OVERHEAD
-        at, payload = datetime.now(UTC), bytes(message.payload)
-        self.messages.put(Incoming(message.topic, payload, at, message.mid, message.qos, self.connection))
+        """Let the message in, when there is room; this thread waits for it, and more wait at the broker."""
+        done = partial(self.acknowledge, message.mid, message.qos, self.connection)
+        self.inbox.put(Incoming(message.topic, bytes(message.payload), datetime.now(UTC), done))
 
     def on_disconnect(self, *_: object) -> None:
-        """Count connections: after a lost one the broker sends again what it has no acknowledgement of."""
+        """Count: after a lost connection the broker sends again what it has no acknowledgement of."""
         self.connection += 1
-        if not self.closed.is_set():
+        if not self.inbox.closed.is_set():
             log.warning("lost the broker")
 
+    def acknowledge(self, mid: int, qos: int, connection: int, _outcome: Outcome) -> None:
+        """Tell the broker that the message is kept, if it came on the connection of now."""
+        if connection == self.connection:
+            self.client.ack(mid, qos)
 
-def connect(broker: SplitResult, client_id: str, inbox: Inbox) -> Client:
-    """Return a client that fills the inbox; it connects in the background, and again when it was cut off.
+    def tell(self, device: str, stored: Mapping[str, object]) -> None:
+        """Tell the phone what became of a message that had an id."""
+        self.client.publish(down_topic(device, "stored"), encode(stored), qos=1)
+
+    def close(self) -> None:
+        """Let go of the broker and of whoever waits for room."""
+        self.inbox.closed.set()
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def connect(broker: SplitResult, client_id: str, inbox: Inbox) -> Door:
+    """Return a door that fills the inbox; it connects in the background, and again when it was cut off.
 
     It acknowledges only what it is told to. The broker keeps a session for `client_id`: what comes while
-    nobody is connected waits there. The caller ends it with `disconnect` and `loop_stop`.
+    nobody is connected waits there. The caller closes it.
     """
     client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False, manual_ack=True)
     if broker.username:
@@ -93,16 +75,18 @@ def connect(broker: SplitResult, client_id: str, inbox: Inbox) -> Client:
     client.max_inflight_messages_set(IN_FLIGHT)
     client.reconnect_delay_set(min_delay=1, max_delay=2)
     client.on_connect, client.on_subscribe = _subscribe, _check_subscribed
-    client.on_message, client.on_disconnect = inbox.on_message, inbox.on_disconnect
+    door = Door(client, inbox)
+    client.on_message, client.on_disconnect = door.on_message, door.on_disconnect
     client.connect_async(
         broker.hostname or "", broker.port or (8883 if broker.scheme == "mqtts" else 1883), KEEPALIVE_S
     )
     client.loop_start()
-    return client
+    return door
 
 
 def _topics() -> list[str]:
-    return [codec.topic for codec in load().values()]
+    topics = [topic for codec in load().values() for topic in codec.topics]
+    return [topic for topic in topics if not topic.startswith(PSEUDO)]
 
 
 def _subscribe(

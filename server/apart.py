@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from domain.settings import Settings
 from server import run_state
@@ -17,11 +18,11 @@ def apart(settings: Settings, folder: Path) -> Settings:
 
     The usual ports are kept where nobody listens on them.
     """
-    database, mqtt, http = free_ports(settings.database_port, settings.mqtt_port, settings.http_port)
-    return replace(
-        settings, state=folder, database_url="", mqtt_url="", mqtt_bind="127.0.0.1", http_bind="127.0.0.1",
-        database_port=database, mqtt_port=mqtt, http_port=http,
-    )  # fmt: skip
+    names = [each.name for each in fields(settings)]
+    wanted = {name: getattr(settings, name) for name in names if name.endswith("_port")}
+    ports: dict[str, Any] = dict(zip(wanted, free_ports(*wanted.values()), strict=True))
+    binds: dict[str, Any] = {name: "127.0.0.1" for name in names if name.endswith("_bind")}
+    return replace(settings, state=folder, database_url="", mqtt_url="", **ports, **binds)
 
 
 def free_ports(*wanted: int) -> list[int]:

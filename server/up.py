@@ -123,6 +123,8 @@ def _start_servers(settings: Settings, children: list[Child], say: Say) -> Setti
     patience_s = GRACE_S if run_state.left_behind(settings.state) else 0.0
     run_state.clear(settings.state)
     ports.check_free(settings.http_bind, settings.http_port, "LIUPAN_HTTP", patience_s)
+    if settings.intake_port:
+        ports.check_free(settings.intake_bind, settings.intake_port, "LIUPAN_INTAKE", patience_s)
     if not settings.mqtt_url:
         services.append(broker.prepare(settings))
         ports.check_free(settings.mqtt_bind, settings.mqtt_port, "LIUPAN_MQTT", patience_s)

@@ -24,6 +24,9 @@ from server.migrate import migrate
 TEMPLATE = "liupan_test_template"
 numbers = itertools.count(1)
 
+#: processes of several tests run side by side: a door that nobody asked for would be one too many
+os.environ["LIUPAN_INTAKE_PORT"] = "0"
+
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:

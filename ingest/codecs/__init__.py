@@ -1,8 +1,9 @@
 """One module per payload format, found by being in this folder.
 
-A codec has `TOPIC`, the MQTT filter of its messages, and `decode(topic, payload, received_at) -> Decoded`,
-which raises ValueError when it can read nothing of the payload. A module whose name begins with `_` is a part
-of codecs, and none itself.
+A codec has `TOPIC`, the MQTT filter of its messages or several of them, and
+`decode(topic, payload, received_at) -> Decoded`, which raises ValueError when it can read nothing of the
+payload. What comes by HTTP or TCP has a topic too, below `http/` or `tcp/`: quarantine and all else treat it
+alike. A module whose name begins with `_` is a part of codecs, and none itself.
 """
 
 from __future__ import annotations
@@ -18,14 +19,21 @@ from ingest.decoded import Decode, Decoded
 
 log = logging.getLogger(__name__)
 
+#: topics that no broker has: of what comes by other doors
+PSEUDO = ("http/", "tcp/")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """One payload format: its name, the MQTT filter of its messages, and the function that reads one."""
+    """One payload format: its name, the MQTT filters of its messages, and the function that reads one."""
 
     name: str
-    topic: str
+    topics: tuple[str, ...]
     decode: Decode
+
+    def filter_of(self, topic: str) -> str | None:
+        """Return the filter that the topic matches."""
+        return next((each for each in self.topics if matches(each, topic)), None)
 
 
 @cache
@@ -37,18 +45,19 @@ def load(package: str = __name__) -> dict[str, Codec]:
             continue
         module = import_module(f"{package}.{found.name}")
         topic, decode = getattr(module, "TOPIC", None), getattr(module, "decode", None)
-        if not isinstance(topic, str) or not callable(decode):
-            raise TypeError(f"{module.__file__} is no codec: it needs TOPIC (an MQTT filter) and decode()")
-        if same := [codec.name for codec in codecs.values() if codec.topic == topic]:
+        topics = (topic,) if isinstance(topic, str) else topic
+        if not isinstance(topics, tuple) or not topics or not callable(decode):
+            raise TypeError(f"{module.__file__} is no codec: it needs TOPIC (MQTT filters) and decode()")
+        if same := [codec.name for codec in codecs.values() if set(codec.topics) & set(topics)]:
             raise TypeError(f"{module.__file__}: TOPIC {topic} is taken by {same[0]}")
-        codecs[found.name] = Codec(name=found.name, topic=topic, decode=decode)
+        codecs[found.name] = Codec(name=found.name, topics=topics, decode=decode)
     return codecs
 
 
 @lru_cache(maxsize=100_000)
 def codec_of(topic: str) -> Codec | None:
     """Return the codec for messages on this topic, None when there is none."""
-    return next((codec for codec in load().values() if matches(codec.topic, topic)), None)
+    return next((codec for codec in load().values() if codec.filter_of(topic)), None)
 
 
 def read(topic: str, payload: bytes, received_at: datetime) -> Decoded:
@@ -63,7 +72,7 @@ def read(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     except Exception as error:  # the codec is at fault; its payload must not stop the others
         log.exception("codec %s failed", codec.name)
         problem = f"codec {codec.name} failed: {error!r}"
-    return Decoded(device=sender_in(codec.topic, topic), problems=(problem,))
+    return Decoded(device=sender_in(codec.filter_of(topic) or "", topic), problems=(problem,))
 
 
 def sender_in(pattern: str, topic: str) -> str:

@@ -18,9 +18,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from domain.settings import Settings
 from domain.wire import up_topic
-from ingest import batch, mqtt
-from ingest.mqtt import Inbox, Incoming
+from ingest import batch, inbox, mqtt
+from ingest.inbox import Inbox, Incoming
 from ingest.resolve import Arrival
+from ingest.store import ALL_KEPT, Outcome
 
 AT = datetime(2026, 8, 12, 2, 50, tzinfo=UTC)
 
@@ -31,43 +32,47 @@ def observations(first: int, many: int = 1) -> bytes:
     return json.dumps({"observations": body}).encode()
 
 
-def incoming(number: int, many: int = 1, connection: int = 0) -> Incoming:
-    return Incoming(up_topic("st-a", "observation"), observations(number, many), AT, number, 1, connection)
+def unheard(_: Outcome) -> None:
+    """Whoever sent it does not care."""
+
+
+def incoming(number: int, many: int = 1) -> Incoming:
+    return Incoming(up_topic(f"st-{number}", "observation"), observations(number, many), AT, unheard)
 
 
 def filled(*messages: Incoming) -> Inbox:
-    inbox = Inbox()
+    made = Inbox()
     for message in messages:
-        inbox.messages.put(message)
-    return inbox
+        made.put(message)
+    return made
 
 
-def mids(collected: list[tuple[Incoming, Arrival]]) -> list[int]:
-    return [message.mid for message, _ in collected]
+def senders(collected: list[tuple[Incoming, Arrival]]) -> list[int]:
+    return [int(message.topic.split("/")[3].removeprefix("st-")) for message, _ in collected]
 
 
 def test_a_batch_ends_with_what_is_there() -> None:
-    inbox = filled(*(incoming(n) for n in range(5)))
-    assert mids(batch.collect(inbox, 1000, 0)) == [0, 1, 2, 3, 4]
+    filled_box = filled(*(incoming(n) for n in range(5)))
+    assert senders(batch.collect(filled_box, 1000, 0)) == [0, 1, 2, 3, 4]
 
 
 def test_a_batch_ends_with_its_rows_and_the_rest_waits() -> None:
-    inbox = filled(incoming(0, 30), incoming(1, 30), incoming(2, 30), incoming(3))
-    assert mids(batch.collect(inbox, 50, 0)) == [0, 1]
-    assert mids(batch.collect(inbox, 50, 0)) == [2, 3]
-    assert inbox.messages.empty()
+    filled_box = filled(incoming(0, 30), incoming(1, 30), incoming(2, 30), incoming(3))
+    assert senders(batch.collect(filled_box, 50, 0)) == [0, 1]
+    assert senders(batch.collect(filled_box, 50, 0)) == [2, 3]
+    assert filled_box.messages.empty()
 
 
 def test_payloads_without_rows_count_too() -> None:
-    garbage = [Incoming("$dp", b"?", AT, n, 1, 0) for n in range(9)]
+    garbage = [Incoming("$dp", b"?", AT, unheard)] * 9
     assert len(batch.collect(filled(*garbage), 5, 0)) == 5
 
 
 def test_what_comes_within_the_time_is_in_the_batch() -> None:
-    inbox = filled(incoming(0))
-    timer = threading.Timer(0.05, inbox.messages.put, [incoming(1)])
+    filled_box = filled(incoming(0))
+    timer = threading.Timer(0.05, filled_box.messages.put, [incoming(1)])
     timer.start()
-    assert mids(batch.collect(inbox, 1000, 0.5)) == [0, 1]
+    assert senders(batch.collect(filled_box, 1000, 0.5)) == [0, 1]
     timer.join()
 
 
@@ -79,10 +84,17 @@ def test_an_idle_inbox_gives_an_empty_batch(monkeypatch: pytest.MonkeyPatch) -> 
 def test_only_messages_of_this_connection_are_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a reconnection the broker may have given the number of an old message to another one."""
     acknowledged: list[tuple[int, int]] = []
-    client, inbox = Client(CallbackAPIVersion.VERSION2), Inbox()
+    client = Client(CallbackAPIVersion.VERSION2)
     monkeypatch.setattr(client, "ack", lambda mid, qos: acknowledged.append((mid, qos)))
-    inbox.on_disconnect()
-    batch.acknowledge(client, inbox, [incoming(1, connection=0), incoming(2, connection=1)])
+    door = mqtt.Door(client, Inbox())
+    for mid in (1, 2):
+        message = MQTTMessage(mid, b"$dp")
+        message.qos = 1
+        door.on_message(client, None, message)
+        if mid == 1:
+            door.on_disconnect()
+    for _ in range(2):
+        door.inbox.take(0).done(ALL_KEPT)
     assert acknowledged == [(2, 1)]
 
 
@@ -99,14 +111,14 @@ def publisher(broker: str) -> Iterator[Client]:
 def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
     registered_url: str, broker: str, publisher: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = len(observations(0)) + mqtt.OVERHEAD
-    monkeypatch.setattr(mqtt, "WAITING", 20 * size)
+    size = len(observations(0)) + inbox.OVERHEAD
+    monkeypatch.setattr(inbox, "WAITING", 20 * size)
     settings = Settings(state=Path(), mqtt_url=broker, batch_rows=10)
-    inbox, stop, subscribed = Inbox(), threading.Event(), threading.Event()
+    box, stop, subscribed = Inbox(), threading.Event(), threading.Event()
     monkeypatch.setattr(mqtt, "_check_subscribed", lambda *_: subscribed.set())
     with psycopg.connect(registered_url, autocommit=True) as conn, psycopg.connect(registered_url) as other:
-        client = mqtt.connect(settings.broker(), f"ingest-{uuid4().hex[:8]}", inbox)
-        run = threading.Thread(target=batch.run, args=(conn, client, inbox, settings, stop))
+        door = mqtt.connect(settings.broker(), f"ingest-{uuid4().hex[:8]}", box)
+        run = threading.Thread(target=batch.run, args=(conn, box, door.tell, settings, stop))
         other.execute("LOCK TABLE observation IN ACCESS EXCLUSIVE MODE")
         run.start()
         assert subscribed.wait(30)
@@ -116,20 +128,18 @@ def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
             info.wait_for_publish(30)
         end = time.monotonic() + 1
         while time.monotonic() < end:
-            assert inbox.messages.qsize() <= 20, "more is read than may wait"
+            assert box.messages.qsize() <= 20, "more is read than may wait"
             time.sleep(0.01)
-        assert (inbox.messages.qsize(), inbox.waiting) == (20, 20 * size)
+        assert (box.messages.qsize(), box.waiting) == (20, 20 * size)
         other.rollback()
         end = time.monotonic() + 30
         while conn_count(registered_url) < 300 and time.monotonic() < end:
             time.sleep(0.05)
         stop.set()
         run.join(30)
-        inbox.closed.set()
-        client.disconnect()
-        client.loop_stop()
+        door.close()
     assert conn_count(registered_url) == 300
-    assert inbox.waiting == 0
+    assert box.waiting == 0
 
 
 def conn_count(url: str) -> int:
@@ -139,15 +149,17 @@ def conn_count(url: str) -> int:
 
 
 def test_a_full_inbox_lets_go_when_the_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "WAITING", 0)
-    inbox = Inbox()
-    message = MQTTMessage(1, b"$dp")
-    reading = threading.Thread(
-        target=inbox.on_message, args=(Client(CallbackAPIVersion.VERSION2), None, message)
-    )
+    monkeypatch.setattr(inbox, "WAITING", 0)
+    box = Inbox()
+    reading = threading.Thread(target=box.put, args=(incoming(1),))
     reading.start()
     reading.join(0.05)
     assert reading.is_alive()
-    inbox.closed.set()
+    box.closed.set()
     reading.join(10)
     assert not reading.is_alive()
+
+
+def test_a_door_in_a_hurry_is_told_that_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "WAITING", 0)
+    assert not Inbox().put(incoming(1), patience_s=0.01)

@@ -37,7 +37,7 @@ KILLED_BEFORE_ACKNOWLEDGING = """
 import os, signal, sys
 from ingest import batch
 from ingest.__main__ import main
-batch.acknowledge = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+batch.answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -37,7 +37,7 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
 def test_each_topic_has_one_codec(topic: str, name: str | None) -> None:
     codec = codec_of(topic)
     assert (codec and codec.name) == name
-    assert sum(matches(c.topic, topic) for c in load().values()) == (name is not None)
+    assert sum(c.filter_of(topic) is not None for c in load().values()) == (name is not None)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_codec_that_fails_is_named_and_stops_nothing(monkeypatch: pytest.Monke
     def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
         raise KeyError("key")
 
-    broken = Codec(name="broken", topic="x/+/y", decode=decode)
+    broken = Codec(name="broken", topics=("x/+/y",), decode=decode)
     monkeypatch.setattr(codecs, "codec_of", lambda topic: broken)
     assert read("x/dev-1/y", b"", NOW) == Decoded(
         device="dev-1", problems=("codec broken failed: KeyError('key')",)
@@ -120,7 +120,7 @@ EVERY_CODEC = pytest.mark.parametrize("codec", load().values(), ids=list(load())
 
 def check(codec: Codec, payload: bytes) -> None:
     """Decode; only ValueError may come out, and only times that know their offset."""
-    topic = codec.topic.replace("+", "d")
+    topic = codec.topics[0].replace("+", "d")
     try:
         decoded = codec.decode(topic, payload, NOW)
     except ValueError:
