@@ -42,6 +42,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "answered": ("respond",),  # ingest: a phone answered an order or an alert
     "patrolled": ("live",),  # ingest: a patrol began, went on or ended
     "reported": ("triage", "live"),  # ingest: a lead came in
+    "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
 }

@@ -10,7 +10,6 @@ from uuid import UUID
 from domain.clock import aware
 from domain.geo import Position
 
-
 #: no device measures more (m, m/s, degrees): such a number is a mistake of its sender
 LARGEST = 1e6
 

@@ -59,7 +59,7 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
             "unit": reading.unit,
         }
     yield from map(_location, decoded.fixes)
-    for kind in ("patrols", "leads", "answers"):
+    for kind in ("patrols", "leads", "answers", "reports"):
         for item in getattr(decoded, kind):
             yield {"kind": kind[:-1], **json.loads(encode(item))}
 

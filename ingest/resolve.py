@@ -14,7 +14,7 @@ from psycopg import Connection
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
 from domain.thing import Reading
-from ingest.decoded import Answer, Decoded
+from ingest.decoded import Answer, Decoded, Report
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
 
@@ -52,6 +52,7 @@ class Contents:
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
+    reports: list[tuple[Report, Sender]] = field(default_factory=list)
 
 
 def resolve(
@@ -116,6 +117,8 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield lead, (lead.seen_at, *(e.captured_at for e in lead.evidence)), contents.leads
     for answer in decoded.answers:
         yield answer, (answer.at,), contents.answers
+    for report in decoded.reports:
+        yield report, () if report.at is None else (report.at,), contents.reports
 
 
 def _place(reading: Reading, sender: Sender, contents: Contents) -> None:

@@ -149,6 +149,12 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
     if not contents.problems and not refused:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
-    said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
-    size = len(contents.observations) + len(contents.states) + said
+    said: tuple[list[Any], ...] = (
+        contents.fixes,
+        contents.patrols,
+        contents.leads,
+        contents.answers,
+        contents.reports,
+    )
+    size = len(contents.observations) + len(contents.states) + sum(len(items) for items in said)
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

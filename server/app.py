@@ -20,6 +20,7 @@ from server.routes import (
     assessments,
     cases,
     counts,
+    device_reports,
     dispatches,
     health,
     incidents,
@@ -35,7 +36,7 @@ from server.routes import (
 )
 
 NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+         tracks, device_reports, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:
