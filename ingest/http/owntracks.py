@@ -1,15 +1,14 @@
-"""OwnTracks by HTTP: one message or an array in the body; the answer is the list of what is new for the phone.
+"""OwnTracks by HTTP: one message or an array in the body; the answer is the list of what is new for it.
 
-Source: OwnTracks booklet, HTTP chapter. The user comes from Basic authentication (not checked: there are no
-accounts yet), `X-Limit-U` or `?u=`, the device from `X-Limit-D` or `?d=`; else the message's `topic` names both.
+Source: OwnTracks booklet, HTTP chapter. The user comes from `?u=`, `X-Limit-U` or Basic authentication (not
+checked: there are no accounts yet), the device from `?d=` or `X-Limit-D`; else from the message's `topic`.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 
 from ingest.http import Body, hand_over
 
@@ -18,19 +17,12 @@ router = APIRouter()
 
 @router.post("/pub")
 @router.post("/owntracks")
-def publish(
-    request: Request,
-    payload: Body,
-    u: str = "",
-    d: str = "",
-    x_limit_u: Annotated[str, Header()] = "",
-    x_limit_d: Annotated[str, Header()] = "",
-    authorization: Annotated[str, Header()] = "",
-) -> list[object]:
+def publish(request: Request, payload: Body) -> list[object]:
     """Answer with nothing new after the commit; a message that cannot be read is in quarantine by then."""
-    user = u or _utf8(x_limit_u) or _user(authorization)
-    topic = f"http/owntracks/{_level(user)}/{_level(d or _utf8(x_limit_d))}"
-    hand_over(request, topic, payload)
+    query, headers = request.query_params, request.headers
+    user = query.get("u") or _utf8(headers.get("X-Limit-U", "")) or _user(headers.get("Authorization", ""))
+    device = query.get("d") or _utf8(headers.get("X-Limit-D", ""))
+    hand_over(request, f"http/owntracks/{_level(user)}/{_level(device)}", payload)
     return []
 
 
