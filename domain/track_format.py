@@ -1,7 +1,7 @@
 """A track as a file: GPX 1.1, GeoJSON (RFC 7946), KML 2.2 with gx:Track, CSV (RFC 4180); piece by piece.
 
 WGS-84 degrees, metres, m/s, degrees from north, times in UTC. Where something is not recorded (`geo.GAP_M`)
-the line is interrupted: a new segment, feature, track. Every file says whose track it is and whether it is real.
+the line is interrupted: a new segment, feature, track. Each file says whose track it is and if it is real.
 """
 
 from __future__ import annotations

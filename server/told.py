@@ -43,7 +43,8 @@ def _patrolled(event: Row, body: Row) -> tuple[str, str]:
 
 def _device_reported(event: Row, body: Row) -> tuple[str, str]:
     zh, en = REPORTS.get(body["kind"], (body["kind"], body["kind"]))
-    return f"{zh} {event['subject']} {body['about']}", f"{en} of {event['subject']} {body['about']}"
+    who = f"{event['subject']} {body['about']}".rstrip()
+    return f"{zh} {who}", f"{en} of {who}"
 
 
 #: kinds that are told, and how; the others come too often

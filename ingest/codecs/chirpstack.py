@@ -107,7 +107,8 @@ def _leaves(path: str, value: object, problems: list[str]) -> Values:
         yield path, value, None
     elif value is not None:
         try:
-            yield path, fields.number(float(value) if isinstance(value, str) else value, path), None
+            number = fields.number(float(value) if isinstance(value, str) else value, path[-fields.QUOTED :])
+            yield path, number, None
         except ValueError as error:
             problems.append(f"object.{error}")
 

@@ -7,7 +7,6 @@ and what phones write against them: `tst` as a text or in milliseconds, -1 for w
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -90,10 +89,11 @@ def _plain(message: Mapping[str, object]) -> Mapping[str, object]:
     """Return the message itself, or what is in it when it is encrypted."""
     if message.get("_type") != "encrypted":
         return message
+    data = fields.text(message, "data")
     try:
-        sealed = base64.b64decode(fields.text(message, "data"), validate=True)
-    except (binascii.Error, UnicodeError):
-        raise ValueError(f"data: {fields.quoted(message['data'])} is no base64") from None
+        sealed = base64.b64decode(data, validate=True)
+    except ValueError:
+        raise ValueError(f"data: {fields.quoted(data)} is no base64") from None
     key = Settings.from_env().owntracks_key.encode()
     if not 0 < len(key) <= SecretBox.KEY_SIZE:
         raise ValueError(
