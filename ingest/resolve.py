@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -96,12 +96,15 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
         try:
-            sender = _known(decoded.device, senders)
+            known = _known(decoded.device, senders)
             for at in times:
                 _check_clock(at, arrival.received_at)
-            place.append((item, sender))
+            place.append((item, known))
         except ValueError as error:
             contents.problems[str(error)] = None
+            if sender and isinstance(item, Report):
+                # a call for help with a clock that was never set must be heard: it is of its receipt
+                place.append((replace(item, at=None), sender))
     return contents
 
 

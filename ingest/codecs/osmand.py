@@ -56,7 +56,7 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
         said = (_json if payload.lstrip().startswith(b"{") else _query)(message, received_at)
         return _decoded(device, said)
     except ValueError as error:
-        return Decoded(device=device, problems=(str(error),))
+        return Decoded(device=device, reports=_call_for_help(device, message), problems=(str(error),))
 
 
 def device_of(payload: bytes) -> str:
@@ -102,6 +102,16 @@ def _decoded(device: str, said: _Said) -> Decoded:
         course_deg=said.course_deg, extra=fields.document(said.extra) or None,
     )  # fmt: skip
     return Decoded(device=device, fixes=(fix,), reports=reports)
+
+
+def _call_for_help(device: str, message: Mapping[str, object]) -> tuple[Report, ...]:
+    """Return the alarm of a message of which the rest cannot be read: it must be heard all the same."""
+    location = message.get("location")
+    alarm = message.get("alarm") or (location.get("alarm") if isinstance(location, dict) else None)
+    if not alarm:
+        return ()
+    about = str(alarm)[:ABOUT_LENGTH] if str(alarm).isprintable() else ""
+    return (Report(device=device, kind="alarm", at=None, about=about, body={"alarm": about}),)
 
 
 def _query(words: Mapping[str, object], received_at: datetime) -> _Said:

@@ -12,19 +12,14 @@ def test_reports_of_a_device_the_last_stored_first(client: TestClient, database_
     with psycopg.connect(database_url) as conn:
         conn.execute(
             "INSERT INTO device_report (device, kind, about, at, lon, lat, body, region, mode, received_at)"
-            " SELECT 'phone-A', 'transition', 'enter ' || n, '2026-07-01Z', 106, 36, '{\"event\": \"enter\"}',"
-            " '640402', 'actual', now() FROM generate_series(1, 3) n"
+            " SELECT 'phone-A', 'transition', 'enter ' || n, '2026-07-01Z', 106, 36,"
+            " '{\"event\": \"enter\"}', '640402', 'actual', now() FROM generate_series(1, 3) n"
         )
     found = client.get("/device-reports", params={"device": "phone-A"}).json()
     assert [report["about"] for report in found] == ["enter 3", "enter 2", "enter 1", "sos"]
     first = found[0]
     assert (first["kind"], first["lon"], first["lat"]) == ("transition", 106, 36)
     assert first["body"] == {"event": "enter"}
-        "transition",
-        106,
-        36,
-        {"event": "enter"},
-    )
     alarms = client.get("/device-reports", params={"kind": "alarm"}).json()
     assert {report["device"] for report in alarms} == {"phone-A", "phone-B"}
     page = client.get(

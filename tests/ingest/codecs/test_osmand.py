@@ -158,6 +158,17 @@ def test_a_call_for_help_is_a_report_beside_the_fix() -> None:
     assert (said.about, said.position) == ("sos", None), "help is called for without a place, too"
 
 
+@pytest.mark.parametrize(
+    "payload",
+    ["id=1&alarm=sos&lat=nan&lon=2", "id=1&alarm=sos&timestamp=soon", '{"device_id": "1", "alarm": "sos"}',
+     '{"device_id": "1", "location": {"alarm": "sos", "coords": {"latitude": 91, "longitude": 1}}}'],
+)  # fmt: skip
+def test_a_call_for_help_is_heard_when_the_rest_cannot_be_read(payload: str) -> None:
+    decoded = decode(payload)
+    assert len(decoded.problems) == 1
+    assert [(said.kind, said.about, said.at) for said in decoded.reports] == [("alarm", "sos", None)]
+
+
 def test_a_place_that_the_device_itself_does_not_believe_is_no_fix() -> None:
     decoded = decode(f"{QUERY}&valid=false&batt=10")
     assert decoded.fixes == ()
