@@ -78,13 +78,13 @@ def about(kind: str, message: Mapping[str, object]) -> str:
 def body(kind: str, message: Mapping[str, object]) -> Mapping[str, object]:
     """Return what is kept of the message: all but what belongs to the sending, with secrets blotted out."""
     kept = {name: value for name, value in message.items() if name not in SENDING}
-    return {name: _blotted(value) for name, value in kept.items()} if kind in CONFIGURED else kept
+    return _blotted(kept) if kind in CONFIGURED else kept
 
 
-def _blotted(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
+def _blotted(said: Mapping[str, object]) -> Mapping[str, object]:
     return {
-        name: "***" if SECRET.search(name) and isinstance(inner, str) else _blotted(inner)
-        for name, inner in value.items()
-    }
+        name: "***" if isinstance(value, str) and SECRET.search(name)
+        else _blotted(value) if isinstance(value, dict)
+        else value
+        for name, value in said.items()
+    }  # fmt: skip

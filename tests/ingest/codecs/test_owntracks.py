@@ -153,14 +153,16 @@ def test_every_kind_is_kept(message: dict[str, Any], kind: str, about: str, at: 
 
 def test_secrets_of_a_phone_are_not_kept() -> None:
     configuration = {
-        "_type": "configuration",
         "host": "h",
         "password": "pw",
         "encryptionKey": "k",
         "auth": True,
     }
-    body = report({"_type": "dump", "configuration": configuration}).body
-    assert body == {"configuration": {**configuration, "password": "***", "encryptionKey": "***"}}
+    kept = {**configuration, "password": "***", "encryptionKey": "***"}
+    inside = {"configuration": configuration, "action": "setConfiguration"}
+    assert report({"_type": "configuration", **configuration}).body == kept
+    assert report({"_type": "dump", **inside}).body == {**inside, "configuration": kept}
+    assert report({"_type": "cmd", **inside}).body == {**inside, "configuration": kept}
 
 
 def test_a_place_that_a_person_has_marked() -> None:
