@@ -46,6 +46,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "advanced": ("live",),  # warning: a command went on to its next state
     "patrolled": ("live",),  # ingest: a patrol began, went on or ended
     "reported": ("triage", "live"),  # ingest: a lead came in
+    "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
 }

@@ -30,6 +30,8 @@ class Settings:
     #: where ingest listens for devices that speak HTTP (OwnTracks, Traccar, stations); port 0: nowhere
     intake_bind: str = "127.0.0.1"
     intake_port: int = 18833
+    #: encryption key of OwnTracks phones (libsodium, at most 32 bytes), the same in all their apps
+    owntracks_key: str = ""
     #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China
     region: str = "64"
     #: observations are stored after this many or after this long, whichever comes first

@@ -68,6 +68,7 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
         "lead": decoded.leads,
         "answer": decoded.answers,
         "reply": decoded.replies,
+        "report": decoded.reports,
     }
     for kind, items in said.items():
         for item in items:
@@ -86,6 +87,7 @@ def _location(fix: TrackPoint) -> dict[str, Any]:
         "accuracy_m": fix.accuracy_m,
         "speed_m_s": fix.speed_m_s,
         "course_deg": fix.course_deg,
+        **({"extra": fix.extra} if fix.extra else {}),
     }
 
 
@@ -105,7 +107,7 @@ def _file(file: StationFile) -> dict[str, Any]:
 def _decode(codec: Codec, topic: str | None, payload: bytes) -> tuple[Decoded, str]:
     """Return the contents and, when no topic is given, what stands in them for the unknown sender."""
     if topic is not None and not codec.filter_of(topic):
-        raise ValueError(f"{codec.name} reads topics like {' or '.join(codec.topics)}, not {topic}")
+        raise ValueError(f"{codec.name} reads topics like {codec.topics[0]}, not {topic}")
     some_topic = codec.topics[0].replace("+", "?")
     decoded = codec.decode(some_topic if topic is None else topic, payload, datetime.now(UTC))
     return decoded, sender_in(codec.topics[0], some_topic) if topic is None else ""

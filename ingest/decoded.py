@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from domain.clock import aware
+from domain.geo import Position
 from domain.incident import ANSWERS
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
@@ -36,6 +37,26 @@ class Answer:
         if self.state not in ANSWERS | RECEIPTS:
             states = ", ".join([*sorted(ANSWERS), *sorted(RECEIPTS)])
             raise ValueError(f"state {self.state!r} is none of {states}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a device says besides values and fixes: a zone entered, an alarm, its state, its owner's card.
+
+    `kind` is its name in the sender's protocol, `about` tells two of one kind and time apart, in a few words
+    for people. `at` is None where the sender gives no time; `body` is the JSON object as it came.
+    """
+
+    device: str
+    kind: str
+    at: datetime | None
+    about: str = ""
+    position: Position | None = None
+    body: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        if self.at is not None:
+            aware(self.at, "time of the report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +103,7 @@ class Decoded(NamedTuple):
     files: tuple[StationFile, ...] = ()
     answers: tuple[Answer, ...] = ()
     replies: tuple[Reply, ...] = ()
+    reports: tuple[Report, ...] = ()
     problems: tuple[str, ...] = ()
 
 

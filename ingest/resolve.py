@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from domain.reply import Reply
 from domain.thing import Reading
 from ingest.barred import barred
 from ingest.columns import Columns
-from ingest.decoded import Answer, Decoded, StationFile
+from ingest.decoded import Answer, Decoded, Report, StationFile
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
 from ingest.replies import attribute
@@ -61,6 +61,7 @@ class Contents:
     replies: list[tuple[Reply, Sender]] = field(default_factory=list)
     #: with the time that the file is of
     files: list[tuple[StationFile, Sender, datetime]] = field(default_factory=list)
+    reports: list[tuple[Report, Sender]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -137,12 +138,15 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> 
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
         try:
-            sender = _known(decoded.device, senders)
+            known = _known(decoded.device, senders)
             for at in times:
                 _check_clock(at, microseconds(at), received_us)
-            place.append((item, sender))
+            place.append((item, known))
         except ValueError as error:
             contents.problems[str(error)] = None
+            if sender and isinstance(item, Report):
+                # a call for help with a clock that was never set must be heard: it is of its receipt
+                place.append((replace(item, at=None), sender))
     return contents
 
 
@@ -160,6 +164,8 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield answer, (answer.at,), contents.answers
     for reply in decoded.replies:
         yield reply, (), contents.replies
+    for report in decoded.reports:
+        yield report, () if report.at is None else (report.at,), contents.reports
 
 
 def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> None:

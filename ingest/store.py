@@ -103,7 +103,15 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
     if not contents.problems and not refused:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
-    said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
-    said += len(contents.replies)
-    size = contents.observations + len(contents.states) + len(contents.files) + said
+    said: tuple[list[Any], ...] = (
+        contents.states,
+        contents.fixes,
+        contents.patrols,
+        contents.leads,
+        contents.answers,
+        contents.reports,
+        contents.replies,
+        contents.files,
+    )
+    size = contents.observations + sum(map(len, said))
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

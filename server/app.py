@@ -21,6 +21,7 @@ from server.routes import (
     cases,
     commands,
     counts,
+    device_reports,
     dispatches,
     health,
     incidents,
@@ -38,7 +39,7 @@ from server.routes import (
 
 #: commands stands before things, whose codes may contain slashes
 NOUNS = (regions, sites, commands, things, observations, station_files, assessments, alerts, incidents,
-         dispatches, units, tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+         dispatches, units, tracks, device_reports, leads, cases, rejected, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

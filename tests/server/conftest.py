@@ -58,6 +58,8 @@ INSERT INTO rejected (topic, payload, sha256, reason, device, first_at, last_at)
 INSERT INTO track_point (device, at, lon, lat, altitude_m, region, received_at) VALUES
     ('phone-{x}', '2026-07-01 00:30Z', 106, 36, 1700, '{region}', now()),
     ('phone-{x}', '2026-07-01 00:40Z', 106, 36.01, NULL, '{region}', now());
+INSERT INTO device_report (device, kind, about, at, body, region, mode, received_at)
+    VALUES ('phone-{x}', 'alarm', 'sos', '2026-07-01 00:45Z', '{{"id": "-{x}"}}', '{region}', 'test', now());
 INSERT INTO patrol VALUES ('{id}', 'phone-{x}', 'inspector-{x}', now(), NULL, '{region}');
 INSERT INTO lead
     VALUES ('{id}', 'phone-{x}', 'dumping', 106, 36, now(), 'note-{x}', '{region}', 'actual', now());

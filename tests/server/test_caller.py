@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from domain.track_format import FORMATS
 from server.app import NOUNS
 
 ID = {x: f"{x.lower() * 8}-0000-7000-8000-000000000000" for x in "AB"}
@@ -31,6 +32,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/incidents/{id}/routes": {"id": "{id}"},
     "/dispatches/{id}": {"id": "{id}"},
     "/tracks/{device}": {"device": "phone-{x}"},
+    **{f"/tracks/{{device}}.{ending}": {"device": "phone-{x}"} for ending in FORMATS},
     "/leads/{id}": {"id": "{id}"},
     "/cases/{id}": {"id": "{id}"},
 }
