@@ -13,6 +13,19 @@ from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
 from domain.thing import Reading
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbered:
+    """One result of a datastream that its sender knows by its number in the registry (OGC SensorThings).
+
+    `phenomenon_time` is None where the payload carries no time; text results are states.
+    """
+
+    datastream: int
+    phenomenon_time: datetime | None
+    result: float | str
+
+
 #: what a phone may say of an alert that reached it
 RECEIPTS = frozenset({"received", "acting"})
 
@@ -45,6 +58,7 @@ class Decoded:
     device: str = ""
     id: str | None = None
     readings: tuple[Reading, ...] = ()
+    numbered: tuple[Numbered, ...] = ()
     unit_told: bool = False
     fixes: tuple[TrackPoint, ...] = ()
     patrols: tuple[Patrol, ...] = ()

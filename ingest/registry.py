@@ -65,6 +65,15 @@ def look_up(
     return registry.senders
 
 
+def names_of(conn: Connection[Any], numbers: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Return thing's code and name of the datastreams that have these numbers."""
+    rows = conn.execute(
+        "SELECT d.id, t.code, d.name FROM datastream d JOIN thing t ON t.id = d.thing WHERE d.id = ANY(%s)",
+        (list(numbers),),
+    )
+    return {number: (code, name) for number, code, name in rows}
+
+
 def add_datastreams(
     conn: Connection[Any], registry: Registry, named: Mapping[tuple[str, str], str | None]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -14,9 +14,9 @@ from psycopg import Connection
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
 from domain.thing import Reading
-from ingest.decoded import Answer, Decoded
+from ingest.decoded import Answer, Decoded, Numbered
 from ingest.fields import quoted
-from ingest.registry import Registry, Sender, add_datastreams, look_up
+from ingest.registry import Registry, Sender, add_datastreams, look_up, names_of
 
 #: nothing was observed by telemetry before this; such times come from clocks that were never set
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
@@ -24,6 +24,11 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(hours=24)
 #: longest name of a datastream
 NAME_LENGTH = 200
+#: how the reason begins when a payload names a datastream by a number that none has
+NO_DATASTREAM = "there is no datastream with the number"
+
+#: number of a datastream -> its thing's code, its name
+Names = Mapping[int, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,8 @@ class Contents:
     observations: list[tuple[int, datetime, float, datetime]] = field(default_factory=list)
     #: thing's number, name of the datastream, phenomenon time, text
     states: list[tuple[int, str, datetime, str]] = field(default_factory=list)
+    #: of each numbered result: datastream's number and phenomenon time; None: it cannot be used
+    keys: list[tuple[int, datetime] | None] = field(default_factory=list)
     fixes: list[tuple[TrackPoint, Sender]] = field(default_factory=list)
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
@@ -61,12 +68,25 @@ def resolve(
 
     Call it outside of a transaction that may be undone: what it adds is remembered. `now_s` as in `look_up`.
     """
-    codes = {arrival.decoded.device for arrival in arrivals}
+    numbers = {result.datastream for arrival in arrivals for result in arrival.decoded.numbered}
+    names = names_of(conn, numbers) if numbers else {}
+    arrivals = [_sent(arrival, names) if arrival.decoded.numbered else arrival for arrival in arrivals]
+    codes = {arrival.decoded.device for arrival in arrivals} | {code for code, _ in names.values()}
     codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
     senders = look_up(conn, registry, codes - {""}, now_s)
-    if new := _new_datastreams(arrivals, senders):
+    new = _new_datastreams(arrivals, senders)
+    for code, name in names.values():  # in the table, and perhaps not yet in what is remembered
+        if code in senders and name not in senders[code].datastreams:
+            new.setdefault((code, name), None)
+    if new:
         add_datastreams(conn, registry, new)
-    return [_contents(arrival, senders) for arrival in arrivals]
+    return [_contents(arrival, senders, names) for arrival in arrivals]
+
+
+def _sent(arrival: Arrival, names: Names) -> Arrival:
+    """Return the arrival with the thing of its first known datastream as its sender."""
+    known = [names[result.datastream] for result in arrival.decoded.numbered if result.datastream in names]
+    return replace(arrival, decoded=replace(arrival.decoded, device=known[0][0])) if known else arrival
 
 
 def _new_datastreams(
@@ -83,7 +103,7 @@ def _new_datastreams(
     }
 
 
-def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
+def _contents(arrival: Arrival, senders: Mapping[str, Sender], names: Names) -> Contents:
     decoded = arrival.decoded
     sender = senders.get(decoded.device)
     region = sender.region if sender else ""
@@ -92,6 +112,12 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
         try:
             _place(reading, _known(reading.thing, senders), contents)
         except ValueError as error:
+            contents.problems[str(error)] = None
+    for result in decoded.numbered:
+        try:
+            contents.keys.append(_place_numbered(result, senders, names, contents))
+        except ValueError as error:
+            contents.keys.append(None)
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
         try:
@@ -118,19 +144,33 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield answer, (answer.at,), contents.answers
 
 
-def _place(reading: Reading, sender: Sender, contents: Contents) -> None:
-    """Add the reading where it belongs; ValueError says why it cannot be used."""
+def _place_numbered(
+    result: Numbered, senders: Mapping[str, Sender], names: Names, contents: Contents
+) -> tuple[int, datetime]:
+    """Add the result where it belongs, and return its key; ValueError says why it cannot be used."""
+    if result.datastream not in names:
+        raise ValueError(f"{NO_DATASTREAM} {result.datastream}: the numbers stand in /v1.1/Datastreams")
+    code, name = names[result.datastream]
+    reading = Reading(
+        thing=code, datastream=name, phenomenon_time=result.phenomenon_time, result=result.result
+    )
+    return result.datastream, _place(reading, _known(code, senders), contents)
+
+
+def _place(reading: Reading, sender: Sender, contents: Contents) -> datetime:
+    """Add the reading where it belongs, and return its time; ValueError says why it cannot be used."""
     arrival, name = contents.arrival, reading.datastream
     if not _is_usable(reading):
         raise ValueError(f"{quoted(name)} in {quoted(reading.unit)} is no name of a datastream with its unit")
     at = _time(reading, sender, arrival.received_at)
     if isinstance(reading.result, str):
         contents.states.append((sender.id, name, at, reading.result))
-        return
+        return at
     number, unit = sender.datastreams[name]
     if arrival.decoded.unit_told and reading.unit and unit and reading.unit != unit:
         raise ValueError(f"{name}: unit {quoted(reading.unit)} differs from the registered {unit!r}")
     contents.observations.append((number, at, reading.result, arrival.received_at))
+    return at
 
 
 def _time(reading: Reading, sender: Sender, received_at: datetime) -> datetime:

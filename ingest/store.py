@@ -28,10 +28,14 @@ POISON = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is."""
+    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is.
+
+    `keys` has datastream's number and phenomenon time of each numbered result, None where it is not stored.
+    """
 
     kept: bool
     reason: str
+    keys: tuple[tuple[int, datetime] | None, ...] = ()
 
 
 ALL_KEPT = Outcome(kept=True, reason="")
@@ -146,9 +150,10 @@ def refused_because(error: Exception) -> str:
 
 
 def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
-    if not contents.problems and not refused:
+    if not contents.problems and not refused and not contents.keys:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
     size = len(contents.observations) + len(contents.states) + said
-    return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)
+    kept = size > sum(refusal.whole for refusal in refused)
+    return Outcome(kept=kept, reason=reason, keys=tuple(contents.keys))

@@ -28,6 +28,11 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
         ("liupan/v1/up/ph-1/track", "liupan_track"),
         ("liupan/v1/up/ph-1/lead", "liupan_lead"),
         ("liupan/v1/up/ph-1/status", "liupan_status"),
+        ("v1.1/Observations", "sensorthings"),
+        ("v1.1/Datastreams(7)/Observations", "sensorthings"),
+        ("http/sta/Datastreams(7)/Observations", "sensorthings"),
+        ("http/sta/CreateObservations", "sensorthings"),
+        ("v1.1/Things", None),
         ("liupan/v1/up/ph-1/tracks", None),
         ("liupan/v1/down/ph-1/stored", None),
         ("owntracks/mei/phone/event", None),
@@ -101,7 +106,7 @@ def test_a_topic_that_no_codec_reads_is_said() -> None:
 WORDS = """
     id datastream phenomenon_time result unit observations points at lon lat kind inspector started_at
     ended_at seen_at note evidence sha256 size captured_at subject state _type tst acc vel cog alt header
-    bodies ds_id file_type
+    bodies ds_id file_type phenomenonTime Datastream @iot.id @iot.selfLink components dataArray
     L1_LF_1 L1_GP_1 S1_ZT_1 gpsInitial sensor_state dev-1 2026-08-01T00:00:00Z 2026-99-01
 """
 NAMES = st.sampled_from(WORDS.split()) | st.text(max_size=5)
