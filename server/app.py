@@ -28,6 +28,7 @@ from server.routes import (
     observations,
     regions,
     rejected,
+    sensorthings,
     sites,
     things,
     tracks,
@@ -35,7 +36,7 @@ from server.routes import (
 )
 
 NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+         tracks, leads, cases, rejected, counts, live, health, sensorthings)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:
