@@ -24,6 +24,10 @@ EACH = sql.SQL("{source} CROSS JOIN LATERAL ({each} AND {where} ORDER BY {order}
 OF_PARENTS = sql.SQL(
     "SELECT p.key AS parent, x.* FROM unnest(%(keys)s::{type}[]) p (key) CROSS JOIN LATERAL ({inner}) x"
 )
+FURTHER = sql.SQL("{row} {sign} {values} AND {first} {sign}= {value}")
+FURTHER_IN_TIME = sql.SQL(
+    "{first} {sign}= {value} AND {second} {sign} CASE WHEN {first} = {value} THEN {other} ELSE {end} END"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,33 +111,55 @@ def _where(
     params = dict(options.where.params)
     parts = [options.where.sql]
     if key:
-        parts.append(_compare(entity, "=", list(entity.key), key, params))
+        parts.append(
+            _row(list(entity.key)) + sql.SQL(" = ") + _row(_bind(entity, list(entity.key), key, params))
+        )
     if options.token:
         if not by_key(entity, options):
             raise Fault(HTTPStatus.BAD_REQUEST, "$skiptoken does not go with this $orderby")
-        columns = [column for column, _ in options.order]
-        further = "<" if options.order[0][1] else ">"
-        parts.append(_compare(entity, further, columns, options.token, params))
-        # says the same of the first column alone: by this the planner leaves partitions out
-        parts.append(_compare(entity, further + "=", columns[:1], options.token, params))
+        parts.append(_behind(entity, options, options.token, params))
     return sql.SQL(" AND ").join(parts), params
 
 
-def _compare(
-    entity: Entity,
-    operator: LiteralString,
-    columns: Sequence[LiteralString],
-    key: tuple[object, ...],
-    params: dict[str, object],
-) -> sql.Composed:
-    """Return the comparison of columns of the key with a given key, whose values go into `params`."""
+def _behind(
+    entity: Entity, options: Options, token: tuple[object, ...], params: dict[str, object]
+) -> sql.Composable:
+    """Return the condition for the rows behind that with the token's key, as indexes can be used for it.
+
+    A bound on the first column alone leaves partitions out. When that column is of another table, one on the
+    time that is known before an observation is read lets the reading begin in the middle.
+    """
+    columns = [column for column, _ in options.order]
+    values = _bind(entity, columns, token, params)
+    descending = options.order[0][1]
+    condition = FURTHER
+    if len(columns) > 1 and entity.key[columns[1]] == "timestamptz":
+        condition = FURTHER_IN_TIME
+    return condition.format(
+        sign=sql.SQL("<" if descending else ">"),
+        end=sql.SQL("'infinity'" if descending else "'-infinity'"),
+        row=_row(columns),
+        values=_row(values),
+        first=sql.SQL(columns[0]),
+        value=values[0],
+        second=sql.SQL(columns[-1]),
+        other=values[-1],
+    )
+
+
+def _bind(
+    entity: Entity, columns: Sequence[LiteralString], key: tuple[object, ...], params: dict[str, object]
+) -> list[sql.Composed]:
+    """Return parameters for the columns of a given key, whose values go into `params`."""
     values = dict(zip(entity.key, key, strict=True))
     names = [f"k{len(params) + place}" for place in range(len(columns))]
     params |= {name: values[column] for name, column in zip(names, columns, strict=True)}
-    typed = [
+    return [
         sql.SQL("{}::{}").format(sql.Placeholder(name), sql.SQL(entity.key[column]))
         for name, column in zip(names, columns, strict=True)
     ]
-    return sql.SQL("({}) {} ({})").format(
-        sql.SQL(", ").join(map(sql.SQL, columns)), sql.SQL(operator), sql.SQL(", ").join(typed)
-    )
+
+
+def _row(parts: Sequence[LiteralString | sql.Composed]) -> sql.Composed:
+    typed = [sql.SQL(part) if isinstance(part, str) else part for part in parts]
+    return sql.SQL("({})").format(sql.SQL(", ").join(typed))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from server.sensorthings import Fault
 
 TOKEN = re.compile(
-    r"""\s*(?: (?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)
+    r"""\s*(?: (?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[ +-]\d\d:?\d\d)?)
           | (?P<number>[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
           | (?P<text>'(?:[^']|'')*')
           | (?P<word>[@A-Za-z][\w.@/]*)
-          | (?P<mark>[()])
+          | (?P<mark>[(),])
           | (?P<end>$) )""",
     re.ASCII | re.VERBOSE,
 )
