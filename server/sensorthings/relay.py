@@ -5,17 +5,15 @@ Only ingest writes observations; this way a client needs one address for reading
 
 from __future__ import annotations
 
-from email.message import Message
+from contextlib import closing
 from http import HTTPStatus
-from http.client import HTTPException as BrokenAnswer
-from urllib.error import HTTPError
-from urllib.request import Request as Onward
-from urllib.request import urlopen
+from http.client import HTTPConnection, HTTPException
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from domain.settings import Settings
+from server import ports
 from server.sensorthings import Fault
 
 #: a body of more bytes is refused, as ingest does
@@ -42,19 +40,14 @@ def hand_on(request: Request, body: bytes) -> Response:
     It is asked in the name of the host that the client has asked, as its answer has links.
     """
     settings: Settings = request.app.state.settings
-    # a server on all interfaces is reached on the loopback one
-    host = "127.0.0.1" if settings.intake_bind in ("0.0.0.0", "::") else settings.intake_bind  # noqa: S104
     headers = {"Host": request.url.netloc, "X-Forwarded-Proto": request.url.scheme}
-    address = f"http://{host}:{settings.intake_port}{request.url.path}"
+    ingest = HTTPConnection(ports.near(settings.intake_bind), settings.intake_port, timeout=PATIENCE_S)
     try:
-        with urlopen(Onward(address, body, headers), timeout=PATIENCE_S) as answer:
-            return _told(answer.status, answer.headers, answer.read())
-    except HTTPError as answer:
-        return _told(answer.code, answer.headers, answer.read())
-    except (OSError, BrokenAnswer) as error:
-        words = f"ingest does not answer ({error}): come again"
+        with closing(ingest):
+            ingest.request("POST", request.url.path, body, headers)
+            answer = ingest.getresponse()
+            told = {name: value for name in TOLD if (value := answer.headers[name])}
+            return Response(answer.read(), answer.status, told)
+    except (OSError, HTTPException) as error:
+        words = f"ingest does not answer on port {settings.intake_port} ({error}): come again"
         raise Fault(HTTPStatus.SERVICE_UNAVAILABLE, words) from error
-
-
-def _told(status: int, headers: Message, body: bytes) -> Response:
-    return Response(body, status, {name: headers[name] for name in TOLD if headers[name]})
