@@ -7,7 +7,7 @@ gateway may repeat itself; a different one for the same time is kept as a revisi
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -15,11 +15,9 @@ from fastapi.responses import JSONResponse, Response
 from ingest.codecs import sensorthings
 from ingest.decoded import Numbered
 from ingest.http import Body, hand_over
-from ingest.resolve import NO_DATASTREAM
+from ingest.numbered import NO_DATASTREAM
 
 router = APIRouter(prefix="/v1.1")
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @router.post("/Datastreams({number})/Observations")
@@ -59,12 +57,12 @@ def _create(request: Request, path: str, body: bytes) -> Response:
     return Response(status_code=201, headers={"Location": _link(request, result, next(keys))})
 
 
-def _link(request: Request, result: Numbered, key: tuple[int, datetime] | None) -> str:
+def _link(request: Request, result: Numbered, key: tuple[int, int] | None) -> str:
     """Return where the result stands: an Observation, or for a text the Datastream; `error` when nowhere."""
     if key is None:
         return "error"
-    datastream, at = key
-    place = f"Observations('{datastream},{(at - EPOCH) // timedelta(microseconds=1)}')"
+    datastream, at_us = key
+    place = f"Observations('{datastream},{at_us}')"
     if isinstance(result.result, str):
         place = f"Datastreams({datastream})"
     return f"{request.base_url}v1.1/{place}"

@@ -145,8 +145,7 @@ OBSERVATIONS = Entity(
         "phenomenonTime": "o.phenomenon_time",
         "resultTime": "o.received_at",
         "result": "o.result",
-        "resultQuality": "ARRAY(SELECT f.reason FROM flag f WHERE f.datastream = o.datastream"
-        " AND f.phenomenon_time = o.phenomenon_time ORDER BY f.reason)",
+        "resultQuality": "flag_words(o.flags)",
     },
     asked={
         "phenomenonTime": ("time", "o.phenomenon_time"),

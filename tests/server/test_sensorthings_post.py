@@ -135,7 +135,7 @@ def test_a_real_series_there_and_back(whole: TestClient, data: Path) -> None:
         shown |= {each["phenomenonTime"]: each["result"] for each in page["value"]}
         link = page.get("@iot.nextLink", "")
     assert shown == north
-    moved = {
+    moved: dict[str, str | int] = {
         "$filter": "result gt 12 and phenomenonTime ge 2018-01-01T00:00:00Z",
         "$count": "true",
         "$top": 0,
