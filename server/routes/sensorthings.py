@@ -126,18 +126,17 @@ def _root(request: Request) -> str:
 
 
 def _declare() -> None:
+    many, one = _described(options.SUPPORTED), _described(options.OF_ONE)
     for entity in ENTITIES.values():
-        many, one = _described(options.SUPPORTED), _described(options.OF_ONE)
-        path = f"/{entity.name}"
-        router.add_api_route(path, listed(entity), name=f"list {entity.name}", openapi_extra=many)
-        path = f"/{entity.name}({{id}})"
-        router.add_api_route(path, single(entity), name=f"show one of {entity.name}", openapi_extra=one)
+        path, single_path = f"/{entity.name}", f"/{entity.name}({{id}})"
+        router.add_api_route(path, listed(entity), description=f"List {entity.name}.", openapi_extra=many)
+        told = f"Show one of {entity.name}."
+        router.add_api_route(single_path, single(entity), description=told, openapi_extra=one)
         for name, link in entity.links.items():
+            told = f"Follow {name} of one of {entity.name}."
             extra = many if link.many else one
-            label = f"follow {name} of one of {entity.name}"
-            router.add_api_route(
-                f"{path}/{name}", followed(entity, name, link), name=label, openapi_extra=extra
-            )
+            path = f"{single_path}/{name}"
+            router.add_api_route(path, followed(entity, name, link), description=told, openapi_extra=extra)
 
 
 def _described(names: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ with $skiptoken), and by $skip in any other order; nothing is counted that $coun
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from psycopg import Connection
+from psycopg.errors import QueryCanceled
 from psycopg.rows import dict_row
 
 from server.sensorthings import Fault
@@ -141,10 +143,17 @@ def path_of(entity: Entity, row: Row) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    """Return the value as JSON has it; there is no number that is not finite."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _run(ask: Ask, statement: Statement) -> list[Row]:
     query, params = statement
     with ask.conn.cursor(row_factory=dict_row) as cursor:
-        return list(cursor.execute(query, {**params, "region": ask.region}))
+        try:
+            return list(cursor.execute(query, {**params, "region": ask.region}))
+        except QueryCanceled as error:
+            words = "that takes too long: ask for one Datastream, a span of phenomenonTime, or no $count"
+            raise Fault(HTTPStatus.GATEWAY_TIMEOUT, words) from error

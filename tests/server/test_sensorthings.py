@@ -130,6 +130,13 @@ def test_an_id_is_exact_to_the_microsecond(client: TestClient, database_url: str
     assert get(client, f"/Observations('1,{DAY_US}')")["result"] == 1.5
 
 
+def test_what_is_no_number_is_null(client: TestClient, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("UPDATE observation SET result = 'NaN', flags = 5")
+    shown = get(client, f"/Observations('1,{DAY_US}')", select="result,resultQuality")
+    assert shown == {"result": None, "resultQuality": ["range", "spike"]}
+
+
 def test_places_are_the_hazard_site(reader: TestClient) -> None:
     (location,) = get(reader, "/Things(1)/Locations")["value"]
     assert location["location"] == {"type": "Point", "coordinates": [106, 36]}

@@ -17,6 +17,7 @@ from server.sensorthings import Fault
 from server.sensorthings.filter import read
 from server.sensorthings.model import DATASTREAMS, ENTITIES, OBSERVATIONS
 from server.sensorthings.options import parse
+from server.sensorthings.query import Ask, page
 from server.sensorthings.statement import Parents, listing
 
 DAY_US = 1782864000000000  # 2026-07-01T00:00:00Z, by date -d
@@ -81,9 +82,9 @@ def test_what_meets_a_filter(client: TestClient, db: Connection[Any]) -> None:
     for text, expected in FOUND.items():
         response = client.get("/v1.1/Observations", params={"$filter": text, "$count": "true"})
         assert response.status_code == 200, (text, response.text)
-        page = response.json()
-        assert [each["result"] for each in page["value"]] == expected, text
-        assert page["@iot.count"] == len(expected), text
+        found = response.json()
+        assert [each["result"] for each in found["value"]] == expected, text
+        assert found["@iot.count"] == len(expected), text
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,8 @@ def test_what_meets_a_filter(client: TestClient, db: Connection[Any]) -> None:
     ],
 )
 def test_every_set_can_be_filtered(reader: TestClient, path: str, text: str, ids: list[object]) -> None:
-    page = reader.get(f"/v1.1/{path}", params={"$filter": text}).json()
-    assert [each["@iot.id"] for each in page["value"]] == ids
+    found = reader.get(f"/v1.1/{path}", params={"$filter": text}).json()
+    assert [each["@iot.id"] for each in found["value"]] == ids
 
 
 def test_whatever_is_asked_for_can_be_ordered_by_and_compared(reader: TestClient) -> None:
@@ -241,6 +242,17 @@ def rows_read(
             read += node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
             scans.add(node["Node Type"])
     return round(read), scans
+
+
+def test_what_takes_too_long_says_how_to_ask_for_less(large: Connection[Any]) -> None:
+    ask = Ask(conn=large, region="", root="")
+    asked = parse(OBSERVATIONS, [("$filter", "result gt 1e9")])
+    with large.transaction(force_rollback=True):
+        large.execute("SET LOCAL statement_timeout = '1ms'")
+        with pytest.raises(Fault) as fault:
+            page(ask, OBSERVATIONS, asked, "Observations")
+    assert fault.value.status == 504
+    assert fault.value.args[1].startswith("that takes too long: ask for one Datastream")
 
 
 @pytest.mark.parametrize("order", ["phenomenonTime", "phenomenonTime desc"])
