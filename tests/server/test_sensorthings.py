@@ -284,6 +284,15 @@ def test_the_newest_result_of_every_datastream_of_a_thing(series: TestClient) ->
     assert [each["result"] for each in datastream["Observations"]] == [50]
 
 
+@pytest.mark.parametrize("name", ["a;b,c", "a)b", "a(b", "it''s;"])
+def test_marks_in_a_quoted_text_are_no_marks(client: TestClient, database_url: str, name: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute("UPDATE datastream SET name = %s WHERE id = 1", (name.replace("''", "'"),))
+    shown = get(client, "/Things(1)", expand=f"Datastreams($filter=name eq '{name}';$select=id),Locations")
+    assert [each["@iot.id"] for each in shown["Datastreams"]] == [1]
+    assert len(shown["Locations"]) == 1
+
+
 def test_expand_of_nothing_is_nothing(series: TestClient, db: Connection[Any]) -> None:
     phone = get(series, "/Things(2)", expand="Datastreams($count=true),Locations")
     assert (phone["Datastreams"], phone["Datastreams@iot.count"], phone["Locations"]) == ([], 0, [])

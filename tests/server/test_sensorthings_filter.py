@@ -268,6 +268,14 @@ def test_a_page_of_a_datastream_reads_what_it_shows(large: Connection[Any], orde
     assert read <= 102
 
 
+def test_a_datastream_named_by_a_filter_is_as_cheap(large: Connection[Any]) -> None:
+    found = large.execute("SELECT min(id) FROM datastream WHERE name = 'd7'").fetchone()
+    assert found is not None
+    where = f"Datastream/id eq {found[0]} and phenomenonTime ge 2026-06-30T00:00:00Z"
+    read, scans = rows_read(large, {"$filter": where, "$orderby": "phenomenonTime desc", "$top": "10"})
+    assert (read, scans) == (11, {"Index Scan"})
+
+
 def test_a_page_of_all_observations_reads_what_it_shows(large: Connection[Any]) -> None:
     read, scans = rows_read(large, {"$top": "100"})
     assert read <= 2300, "at most the datastream that the page is in"
