@@ -9,6 +9,7 @@ from ingest.decoded import Decoded
 from ingest.fields import quoted
 from ingest.registry import Sender
 
+NOBODY: dict[str, str] = {}
 #: Beijing time behind a Z is 8 h ahead; what was measured within the last hour lies this far ahead of receipt
 BEIJING = timedelta(hours=7), timedelta(hours=8, minutes=10)
 
@@ -19,8 +20,10 @@ def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender
     A payload that names several is stored only when all are registered. Times that would be right in Beijing
     are refused: once they were stored, the right results at the same times would be mere revisions.
     """
-    if len(decoded.readings) < 2 and not decoded.files and _is_timely(decoded, received_at):
-        return {}  # as nearly always
+    if len(decoded.readings) == 1 and not decoded.files:  # as nearly always: said quickly
+        at = decoded.readings[0].phenomenon_time
+        if at is None or at.tzinfo is None or at - received_at < BEIJING[0]:
+            return NOBODY
     newest = _newest(decoded)
     unknown = [thing for thing in newest if thing not in senders]
     if unknown and len(newest) > 1:
@@ -38,12 +41,6 @@ def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender
         and sender.zone == "UTC"
         and BEIJING[0] <= at - received_at <= BEIJING[1]
     }
-
-
-def _is_timely(decoded: Decoded, received_at: datetime) -> bool:
-    return all(
-        at is None or at.tzinfo is None or at - received_at < BEIJING[0] for _, _, at, *_ in decoded.readings
-    )
 
 
 def _newest(decoded: Decoded) -> dict[str, datetime | None]:

@@ -34,23 +34,23 @@ class Refusal(NamedTuple):
 def keep(conn: Connection[Any], batch: Sequence[Contents]) -> Iterator[Refusal]:
     """Store in the open transaction what phones say; yield what is refused."""
     _fixes(conn, batch)
-    for index, contents in enumerate(batch):
+    for contents in batch:
         for patrol, sender in contents.patrols:
             if not _patrol(conn, patrol, sender):
-                yield Refusal(index, _differs("patrol", patrol.id))
+                yield Refusal(contents.place, _differs("patrol", patrol.id))
         for lead, sender in contents.leads:
             if not _lead(conn, lead, sender, contents.arrival.received_at):
-                yield Refusal(index, _differs("lead", lead.id))
+                yield Refusal(contents.place, _differs("lead", lead.id))
             else:
                 for evidence in lead.evidence:
                     if not _evidence(conn, lead.id, evidence):
-                        yield Refusal(index, _differs("evidence", evidence.id), whole=False)
+                        yield Refusal(contents.place, _differs("evidence", evidence.id), whole=False)
         for answer, sender in contents.answers:
             if not _answer(conn, answer, sender, contents.arrival.received_at):
-                yield Refusal(index, _differs("answer", answer.id))
+                yield Refusal(contents.place, _differs("answer", answer.id))
         for report, sender in contents.reports:
             if not device_report.store(conn, report, sender, contents.arrival.received_at):
-                yield Refusal(index, _differs("report", f"{report.kind} of {report.at}"))
+                yield Refusal(contents.place, _differs("report", f"{report.kind} of {report.at}"))
 
 
 def _differs(what: str, key: UUID | str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -32,6 +32,17 @@ AHEAD_US = timedelta(hours=24) // MICROSECOND
 NAME_LENGTH = 200
 
 
+#: what is said beside results and files -> its times
+SAID: Mapping[str, Callable[[Any], Sequence[datetime]]] = {
+    "fixes": lambda fix: (fix.at,),
+    "patrols": lambda patrol: (patrol.started_at, patrol.ended_at or patrol.started_at),
+    "leads": lambda lead: (lead.seen_at, *(evidence.captured_at for evidence in lead.evidence)),
+    "answers": lambda answer: (answer.at,),
+    "replies": lambda reply: (),
+    "reports": lambda report: () if report.at is None else (report.at,),
+}
+
+
 class Arrival(NamedTuple):
     """One payload as it came, and what its codec read in it."""
 
@@ -43,10 +54,11 @@ class Arrival(NamedTuple):
 
 @dataclass(slots=True)
 class Contents:
-    """What of an arrival may be stored besides observations, with numbers for names; `problems` tells, once
-    each, what may not.
+    """What of the arrival at this place of the batch may be stored besides observations, with numbers for
+    names; `problems` tells, once each, what may not.
     """
 
+    place: int
     arrival: Arrival
     #: of its sender, '' when that is not known
     region: str
@@ -55,16 +67,22 @@ class Contents:
     problems: dict[str, None] = field(default_factory=dict)
     #: thing's number, name of the datastream, phenomenon time, text
     states: list[tuple[int, str, datetime, str]] = field(default_factory=list)
-    #: of each numbered result: datastream's number, microseconds since 1970; None: it may not be stored
-    keys: list[tuple[int, int] | None] = field(default_factory=list)
-    fixes: list[tuple[TrackPoint, Sender]] = field(default_factory=list)
-    patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
-    leads: list[tuple[Lead, Sender]] = field(default_factory=list)
-    answers: list[tuple[Answer, Sender]] = field(default_factory=list)
-    replies: list[tuple[Reply, Sender]] = field(default_factory=list)
+    fixes: Sequence[tuple[TrackPoint, Sender]] = ()
+    patrols: Sequence[tuple[Patrol, Sender]] = ()
+    leads: Sequence[tuple[Lead, Sender]] = ()
+    answers: Sequence[tuple[Answer, Sender]] = ()
+    replies: Sequence[tuple[Reply, Sender]] = ()
+    reports: Sequence[tuple[Report, Sender]] = ()
     #: with the time that the file is of
     files: list[tuple[StationFile, Sender, datetime]] = field(default_factory=list)
-    reports: list[tuple[Report, Sender]] = field(default_factory=list)
+    #: (datastream, microseconds) of each numbered result, None for one that may not be stored
+    keys: list[tuple[int, int] | None] = field(default_factory=list)
+
+    @property
+    def is_rich(self) -> bool:
+        """Whether there is anything besides observations, or a word to be said of them."""
+        return bool(self.problems or self.states or self.fixes or self.patrols or self.leads or self.answers
+                    or self.replies or self.reports or self.files or self.keys)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -79,7 +97,8 @@ class Batch:
 
     def part(self, begin: int, end: int) -> Batch:
         """Return the arrivals begin..end-1 as a batch."""
-        return Batch(self.contents[begin:end], self.columns.between(begin, end))
+        contents = [replace(each, place=each.place - begin) for each in self.contents[begin:end]]
+        return Batch(contents, self.columns.between(begin, end))
 
 
 def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arrival], now_s: float) -> Batch:
@@ -89,9 +108,11 @@ def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arriva
     """
     arrivals = attribute(conn, arrivals)
     names = names_in(conn, (arrival.decoded for arrival in arrivals))
-    codes = {arrival.decoded.device for arrival in arrivals} | {code for code, _ in names.values()}
-    codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
-    codes |= {file.thing for arrival in arrivals for file in arrival.decoded.files}
+    codes = {code for code, _ in names.values()}
+    for *_, decoded in arrivals:
+        codes.add(decoded.device)
+        codes.update(reading[0] for reading in decoded.readings)
+        codes.update(file.thing for file in decoded.files)
     senders = look_up(conn, registry, codes - {""}, now_s)
     new = _new_datastreams(arrivals, senders)
     for code, name in names.values():  # in the table, and perhaps not yet in what is remembered
@@ -100,8 +121,8 @@ def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arriva
     if new:
         add_datastreams(conn, registry, new)
     batch = Batch([], Columns())
-    for arrival in arrivals:
-        batch.contents.append(_contents(arrival, senders, names, batch))
+    for place, arrival in enumerate(arrivals):
+        batch.contents.append(_contents(place, arrival, senders, names, batch))
     return batch
 
 
@@ -119,13 +140,15 @@ def _new_datastreams(
     }
 
 
-def _contents(arrival: Arrival, senders: Mapping[str, Sender], names: Names, batch: Batch) -> Contents:
+def _contents(
+    place: int, arrival: Arrival, senders: Mapping[str, Sender], names: Names, batch: Batch
+) -> Contents:
     decoded = arrival.decoded
     if decoded.numbered:
         decoded = decoded._replace(device=sent_by(decoded, names))
         arrival = arrival._replace(decoded=decoded)
     sender = senders.get(decoded.device)
-    contents = Contents(arrival, sender.region if sender else "")
+    contents = Contents(place, arrival, sender.region if sender else "")
     received_us = microseconds(arrival.received_at)
     refused = barred(decoded, arrival.received_at, senders)
     if decoded.problems or refused:
@@ -142,18 +165,29 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], names: Names, bat
     for file in decoded.files:
         if file.thing not in refused:
             _file(file, contents, senders)
-    for item, times, place in _said(contents):
+    for name in SAID:
+        if items := getattr(decoded, name):
+            _say(contents, name, items, sender, received_us)
+    return contents
+
+
+def _say(
+    contents: Contents, name: str, items: Sequence[Any], sender: Sender | None, received_us: int
+) -> None:
+    """Add what is said of this kind, as far as its sender is known and its times can be."""
+    kept = []
+    for item in items:
         try:
-            known = _known(decoded.device, senders)
-            for at in times:
+            known = _known(contents.arrival.decoded.device, {} if sender is None else {sender.code: sender})
+            for at in SAID[name](item):
                 _check_clock(at, microseconds(at), received_us)
-            place.append((item, known))
+            kept.append((item, known))
         except ValueError as error:
             contents.problems[str(error)] = None
             if sender and isinstance(item, Report):
                 # a call for help with a clock that was never set must be heard: it is of its receipt
-                place.append((replace(item, at=None), sender))
-    return contents
+                kept.append((replace(item, at=None), sender))
+    setattr(contents, name, kept)
 
 
 def _numbered(contents: Contents, senders: Mapping[str, Sender], names: Names, batch: Batch) -> None:
@@ -177,24 +211,6 @@ def _file(file: StationFile, contents: Contents, senders: Mapping[str, Sender]) 
         contents.files.append((file, owner, at))
     except ValueError as error:
         contents.problems[str(error)] = None
-
-
-def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[Any]]]:
-    """Yield all that is said beside results, each with its times and the list that it belongs to."""
-    decoded = contents.arrival.decoded
-    for fix in decoded.fixes:
-        yield fix, (fix.at,), contents.fixes
-    for patrol in decoded.patrols:
-        times = (patrol.started_at, patrol.ended_at or patrol.started_at)
-        yield patrol, times, contents.patrols
-    for lead in decoded.leads:
-        yield lead, (lead.seen_at, *(e.captured_at for e in lead.evidence)), contents.leads
-    for answer in decoded.answers:
-        yield answer, (answer.at,), contents.answers
-    for reply in decoded.replies:
-        yield reply, (), contents.replies
-    for report in decoded.reports:
-        yield report, () if report.at is None else (report.at,), contents.reports
 
 
 def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> int:

@@ -17,11 +17,11 @@ from ingest.resolve import Contents
 
 def keep(conn: Connection[Any], batch: Sequence[Contents]) -> Iterator[Refusal]:
     """Store the files of the batch in the open transaction; yield what is refused."""
-    for place, contents in enumerate(batch):
+    for contents in batch:
         for file, sender, at in contents.files:
             if not _keep(conn, file, sender, at, contents.arrival.received_at):
                 reason = f"file {file.name}: the same bytes are known with another time or description"
-                yield Refusal(place, f"{reason}: the first stays")
+                yield Refusal(contents.place, f"{reason}: the first stays")
 
 
 def _keep(

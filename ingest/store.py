@@ -17,7 +17,7 @@ from psycopg import Connection
 from ingest import observations, replies, reports, station_files
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
-from ingest.resolve import Batch, Contents
+from ingest.resolve import SAID, Batch, Contents
 
 #: errors that one payload can cause by what it contains; anything else is ours, and ends the process
 POISON = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
@@ -69,18 +69,22 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
 
 def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
+    rich = [contents for contents in batch.contents if contents.is_rich]
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
-    for refusal in (*reports.keep(conn, batch.contents), *station_files.keep(conn, batch.contents)):
+    for refusal in (*reports.keep(conn, rich), *station_files.keep(conn, rich)):
         refused[refusal.place].append(refusal)
     observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
-    _states(conn, batch.contents)
-    replies.keep(conn, batch.contents)
-    return [_outcome(contents, refused.get(index, ())) for index, contents in enumerate(batch.contents)]
+    _states(conn, rich)
+    replies.keep(conn, rich)
+    outcomes = [ALL_KEPT] * len(batch)
+    for contents in rich:
+        outcomes[contents.place] = _outcome(contents, refused.get(contents.place, ()))
+    return outcomes
 
 
 def _keep_and_quarantine(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     outcomes = keep(conn, registry, batch)
-    refused = [(c, o.reason) for c, o in zip(batch.contents, outcomes, strict=True) if o.reason]
+    refused = [(batch.contents[n], outcome.reason) for n, outcome in enumerate(outcomes) if outcome.reason]
     quarantine(conn, refused)
     return outcomes
 
@@ -107,16 +111,7 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
     if not contents.problems and not refused and not contents.keys:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
-    said: tuple[list[Any], ...] = (
-        contents.states,
-        contents.fixes,
-        contents.patrols,
-        contents.leads,
-        contents.answers,
-        contents.reports,
-        contents.replies,
-        contents.files,
-    )
-    size = contents.observations + sum(map(len, said))
+    size = contents.observations + len(contents.states) + len(contents.files)
+    size += sum(len(getattr(contents, name)) for name in SAID)
     kept = size > sum(refusal.whole for refusal in refused)
     return Outcome(kept=kept, reason=reason, keys=tuple(contents.keys))

@@ -127,7 +127,8 @@ class _Hearing:
                 name_length = int.from_bytes(body[:2], "big")
                 packet_id, payload = body[2 + name_length : 4 + name_length], body[4 + name_length :]
                 sock.sendall(PUBACK + packet_id)
-                self.stored = max(self.stored, int(str(json.loads(payload)["id"])))
+                name = str(json.loads(payload)["id"])
+                self.stored = max(self.stored, int(name) if name.isdigit() else 0)  # others ask too
                 self.last_s = time.monotonic()
         del self.rest[:read]
 

@@ -107,7 +107,7 @@ def test_the_status_becomes_that_of_the_device(enrolled: Connection[Any], put: P
     ]  # fmt: skip
     [(state,)] = enrolled.execute("SELECT state FROM thing WHERE code = 'st-a'").fetchall()
     assert {name: said["result"] for name, said in state.items()} == {
-        "S1_ZT_1/sw_version": "1.0.1", "S1_ZT_1/4g_on": "true"
+        "S1_ZT_1/sw_version": "1.0.1", "S1_ZT_1/on_4g": "true"
     }  # fmt: skip
 
 
