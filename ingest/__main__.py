@@ -6,12 +6,13 @@ import argparse
 import logging
 import sys
 import threading
+from functools import partial
 
 import psycopg
 
 from domain.process import log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, mqtt
+from ingest import batch, claimed, mqtt
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
                 client.disconnect()
                 client.loop_stop()
 
-    return run({"store": store})
+    return run({"store": store, "replay": partial(claimed.run, database_url)})
 
 
 if __name__ == "__main__":

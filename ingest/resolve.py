@@ -44,6 +44,8 @@ class Contents:
     #: of its sender, '' when that is not known
     region: str
     problems: dict[str, None]
+    #: whoever is named in it without being registered
+    unregistered: frozenset[str] = frozenset()
     #: datastream's number, phenomenon time, result, time of receipt
     observations: list[tuple[int, datetime, float, datetime]] = field(default_factory=list)
     #: thing's number, name of the datastream, phenomenon time, text
@@ -87,7 +89,13 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
     decoded = arrival.decoded
     sender = senders.get(decoded.device)
     region = sender.region if sender else ""
-    contents = Contents(arrival=arrival, region=region, problems=dict.fromkeys(decoded.problems))
+    named = {decoded.device, *(reading.thing for reading in decoded.readings)} - {""}
+    contents = Contents(
+        arrival=arrival,
+        region=region,
+        problems=dict.fromkeys(decoded.problems),
+        unregistered=frozenset(named - senders.keys()),
+    )
     for reading in decoded.readings:
         try:
             _place(reading, _known(reading.thing, senders), contents)
@@ -156,8 +164,8 @@ def _known(code: str, senders: Mapping[str, Sender]) -> Sender:
     sender = senders.get(code)
     if sender is None:
         raise ValueError(
-            f"device {quoted(code)} is not registered: add it with `liupan import FILE`,"
-            " then store this with `liupan rejected replay --all`"
+            f"device {quoted(code)} is not registered: claim it with `liupan unclaimed claim` or add it"
+            " with `liupan import FILE`; what waits here is stored then"
         )
     return sender
 

@@ -18,7 +18,7 @@ from domain.flow import News, emit_all
 from domain.thing import Observation
 from domain.wire import pack
 from ingest import reports
-from ingest.quarantine import quarantine, reason_of
+from ingest.quarantine import claim_late, quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Contents
 
@@ -48,7 +48,8 @@ def save(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
         with conn.transaction():
             outcomes = keep(conn, registry, batch)
             quarantine(conn, [(c, o.reason) for c, o in zip(batch, outcomes, strict=True) if o.reason])
-            return outcomes
+        claim_late(conn, batch)
+        return outcomes
     except POISON as error:
         registry.months.clear()  # in case a partition went away
         if len(batch) > 1:
@@ -57,6 +58,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Sequence[Contents]) -
         outcome = Outcome(kept=False, reason=refused_because(error))
         with conn.transaction():
             quarantine(conn, [(batch[0], outcome.reason)])
+        claim_late(conn, batch)
         return [outcome]
 
 
