@@ -18,10 +18,11 @@ log = logging.getLogger(__name__)
 
 
 def run(database_url: str, stop: threading.Event) -> None:
-    """Replay the payloads of claimed devices until `stop` is set. psycopg.OperationalError: the database is lost.
+    """Replay the payloads of registered devices until `stop` is set.
 
     Each payload is a transaction of its own on a second connection: a device may have sent for months, and
     a partition that is made must not keep the others waiting. Done twice is done once, as keys absorb it.
+    psycopg.OperationalError: the database is lost.
     """
     name = "liupan-replay"
     with (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -28,8 +29,10 @@ def quarantine(conn: Connection[Any], refused: Sequence[tuple[Contents, str]]) -
         device = readable(arrival.decoded.device)[:NAME_LENGTH]
         unknown = unregistered(contents)
         new = conn.execute(
-            "INSERT INTO rejected AS old (topic, payload, sha256, reason, device, unregistered, first_at,"
-            "  last_at) VALUES (%s, %s, sha256(%s), %s, %s, %s, %s, %s) ON CONFLICT (md5(topic), sha256) DO UPDATE"
+            "INSERT INTO rejected AS old"
+            " (topic, payload, sha256, reason, device, unregistered, first_at, last_at)"
+            " VALUES (%s, %s, sha256(%s), %s, %s, %s, %s, %s)"
+            " ON CONFLICT (md5(topic), sha256) DO UPDATE"
             " SET times = old.times + 1, last_at = excluded.last_at, reason = excluded.reason,"
             "  unregistered = excluded.unregistered, replayed_at = NULL RETURNING times = 1",
             (arrival.topic, arrival.payload, arrival.payload, reason, device, unknown,
@@ -47,7 +50,7 @@ def claim_late(conn: Connection[Any], batch: Sequence[Contents]) -> None:
     committed after that would wait for ever.
     """
     if codes := sorted(set().union(*(contents.unregistered for contents in batch))):
-        rows = conn.execute("SELECT code, region FROM thing WHERE code = ANY(%s)", (printable(codes),))
+        rows = conn.execute("SELECT code, region FROM thing WHERE code = ANY(%s)", (claimable(codes),))
         if news := [News(code, region=region) for code, region in rows.fetchall()]:
             emit_all(conn, "claimed", news)
 
@@ -55,39 +58,40 @@ def claim_late(conn: Connection[Any], batch: Sequence[Contents]) -> None:
 def unregistered(contents: Contents) -> Jsonb | None:
     """Return what was read of each sender that nobody has registered; None when all are."""
     decoded = contents.arrival.decoded
+    people = decoded.fixes or decoded.patrols or decoded.leads or decoded.answers
     told: dict[str, dict[str, Any]] = {}
-    for code in printable(contents.unregistered):
-        own = [reading for reading in decoded.readings if reading.thing == code]
-        is_sender = code == decoded.device
-        people = decoded.fixes or decoded.patrols or decoded.leads or decoded.answers
-        told[code[:NAME_LENGTH]] = {
-            "kind": "phone" if is_sender and people else "station",
-            "datastreams": [
-                {
-                    "name": readable(r.datastream)[:NAME_LENGTH],
-                    "unit": readable(r.unit or ""),
-                    "result": r.result,
-                }
-                for r in {reading.datastream: reading for reading in own}.values()
-                if not isinstance(r.result, str)
-            ][:DATASTREAMS],
-        } | (_place(decoded, own) if is_sender or own else {})
+    for code in claimable(contents.unregistered):
+        own = {reading.datastream: reading for reading in decoded.readings if reading.thing == code}
+        told[code] = {
+            "kind": "phone" if code == decoded.device and people else "station",
+            "datastreams": [_datastream(r) for r in own.values() if _is_number(r.result)][:DATASTREAMS],
+        }
+        told[code] |= _place(decoded if code == decoded.device else Decoded(), own)
     return Jsonb(told) if told else None
 
 
-def printable(codes: Iterable[str]) -> list[str]:
+def claimable(codes: Iterable[str]) -> list[str]:
     """Return the codes that a thing may have and a table can hold."""
-    return [code for code in codes if code.isprintable()]
+    return [code for code in codes if code.isprintable() and len(code) <= NAME_LENGTH]
 
 
-def _place(decoded: Decoded, own: Sequence[Reading]) -> dict[str, float]:
-    """Return the newest place that a sender tells of itself, as a fix or as its status; nothing without one."""
+def _datastream(reading: Reading) -> dict[str, object]:
+    name, unit = readable(reading.datastream)[:NAME_LENGTH], readable(reading.unit or "")[:NAME_LENGTH]
+    return {"name": name, "unit": unit, "result": reading.result}
+
+
+def _place(decoded: Decoded, own: Mapping[str, Reading]) -> dict[str, float | str]:
+    """Return the newest place that a sender tells of itself, as a fix or in its status, if any."""
     if decoded.fixes:
         position = max(decoded.fixes, key=lambda fix: fix.at).position
         return {"lon": position.lon, "lat": position.lat}
-    ends = {reading.datastream.rpartition("/")[2]: reading.result for reading in own}
-    lon, lat = ends.get("lon"), ends.get("lat")
-    return {"lon": lon, "lat": lat} if isinstance(lon, float) and isinstance(lat, float) else {}
+    ends = {name.rpartition("/")[2]: reading.result for name, reading in own.items()}
+    lon, lat = ends.get("lon", ""), ends.get("lat", "")
+    return {"lon": lon, "lat": lat} if _is_number(lon) and _is_number(lat) else {}
+
+
+def _is_number(result: float | str) -> bool:
+    return not isinstance(result, str) and math.isfinite(result)
 
 
 def reason_of(problems: Iterable[str]) -> str:

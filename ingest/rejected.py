@@ -60,7 +60,8 @@ def waiting(conn: Connection[Any], unregistered: str | None = None) -> Sequence[
     """
     rows = conn.execute(
         "SELECT id FROM rejected WHERE replayed_at IS NULL"
-        " AND (%(device)s::text IS NULL OR unregistered IS NOT NULL AND unregistered ? %(device)s) ORDER BY id",
+        " AND (%(device)s::text IS NULL OR unregistered IS NOT NULL AND unregistered ? %(device)s)"
+        " ORDER BY id",
         {"device": unregistered},
     ).fetchall()
     return [number for (number,) in rows]

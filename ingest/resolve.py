@@ -164,8 +164,8 @@ def _known(code: str, senders: Mapping[str, Sender]) -> Sender:
     sender = senders.get(code)
     if sender is None:
         raise ValueError(
-            f"device {quoted(code)} is not registered: claim it with `liupan unclaimed claim` or add it"
-            " with `liupan import FILE`; what waits here is stored then"
+            f"device {quoted(code)} is not registered: add it with `liupan import FILE`"
+            " or claim it with `liupan unclaimed claim`; what waits in quarantine is stored then"
         )
     return sender
 

@@ -20,6 +20,7 @@ from server.routes import (
     assessments,
     cases,
     counts,
+    devices,
     dispatches,
     health,
     incidents,
@@ -27,6 +28,7 @@ from server.routes import (
     live,
     observations,
     regions,
+    registry,
     rejected,
     sites,
     things,
@@ -35,7 +37,7 @@ from server.routes import (
 )
 
 NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+         tracks, leads, cases, rejected, devices, registry, counts, live, health)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

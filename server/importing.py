@@ -1,4 +1,4 @@
-"""`liupan import`: registers files of several forms, lists every problem, and shows first what would change."""
+"""`liupan import`: registers files of several forms, lists every problem, shows first what would change."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from domain.settings import Settings
 from server import crs
 from server.registry import apply, counts
 from server.registry_check import Installation
+from server.registry_csv import read_csv
+from server.registry_fields import also
 from server.registry_file import LISTS
 from server.registry_read import Draft, Problem, RegistryError, read_json, read_mapping
 from server.registry_store import Item
-from server.registry_table import Options, also, read_csv
+from server.registry_table import Options
 from server.registry_vector import ENDINGS, read_vector
 
 #: a value is shown in at most this many characters

@@ -8,120 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Literal
 
-import shapely
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from shapely import MultiPolygon, Polygon
-from shapely.geometry.base import BaseGeometry
-from shapely.validation import explain_validity
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from domain.geo import Position
 from domain.thing import Mode
-
-
-class Also:
-    """What else a column is called in tables, the unit of its numbers, and the words for its values.
-
-    A code is no text for people: its digits and letters may be written wide.
-    """
-
-    def __init__(
-        self, *names: str, unit: str = "", words: Mapping[str, str] | None = None, code: bool = False
-    ) -> None:
-        """Take the other names, most usual first."""
-        self.names, self.unit, self.words, self.code = names, unit, words or {}, code
-
-
-TYPES = {"滑坡": "landslide", "泥石流": "debris_flow", "崩塌": "rockfall", "地面塌陷": "subsidence",
-         "塌陷": "subsidence", "地面沉降": "subsidence"}  # fmt: skip
-MODES = {"真实": "actual", "实际": "actual", "正式": "actual", "演练": "exercise", "测试": "test"}
-KINDS = {"监测点": "station", "监测站": "station", "监测设备": "station", "设备": "station", "手机": "phone"}
-UNITS = {"毫米": "mm", "厘米": "cm", "米": "m", "度": "deg", "°": "deg", "千帕": "kPa", "千牛": "kN",
-         "摄氏度": "degC", "℃": "degC", "伏": "V", "米/秒": "m/s"}  # fmt: skip
-PROPERTIES = {"雨量": "rainfall", "降雨": "rainfall", "降雨量": "rainfall", "位移": "displacement",
-              "地表位移": "displacement", "裂缝": "crack"}  # fmt: skip
-LEVELS = {
-    "province": "1",
-    "city": "2",
-    "district": "3",
-    "street": "4",
-    "省": "1",
-    "市": "2",
-    "县": "3",
-    "乡": "4",
-}
-
-
-def _code(text: str) -> str:
-    if not text or text != text.strip() or any(c in "+#" or not c.isprintable() for c in text):
-        raise ValueError(f"{text!r} cannot be a code: empty, with blanks around it, or with + or #")
-    return text
-
-
-def _words(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty")
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"no time zone {name!r}; write one as in Asia/Shanghai or UTC") from None
-    return name
-
-
-def _drawn(value: object) -> object:
-    """Return the ring of an area that is written as WKT or was read as a geometry."""
-    if isinstance(value, str):
-        try:
-            value = shapely.from_wkt(value)
-        except shapely.errors.ShapelyError:
-            raise ValueError("is no WKT as in POLYGON ((106.20 35.90, 106.21 35.90, ...))") from None
-    if not isinstance(value, BaseGeometry):
-        return value
-    if isinstance(value, MultiPolygon) and len(value.geoms) == 1:
-        value = value.geoms[0]
-    if not isinstance(value, Polygon) or value.interiors:
-        raise ValueError(f"a {value.geom_type} is no area: draw one polygon without holes")
-    return [(lon, lat) for lon, lat, *_ in value.exterior.coords]
-
-
-def _ring(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    for number, (lon, lat) in enumerate(points):
-        try:
-            Position(lon=lon, lat=lat)
-        except ValueError as error:
-            raise ValueError(f"point {number}: {error}; points are [lon, lat]") from None
-    if not points:
-        return points
-    if len(points) < 4:
-        raise ValueError("a ring has at least 4 points, the last one like the first")
-    if points[0] != points[-1]:
-        raise ValueError("ring is not closed: the last point must be the first one again")
-    if not (ring := Polygon(points)).is_valid:
-        raise ValueError(f"no proper area: {explain_validity(ring)}; draw it without crossing itself")
-    return points
-
-
-def _area(value: object) -> object:
-    """Return the GeoJSON geometry of a region's boundary."""
-    if not isinstance(value, BaseGeometry):
-        return value
-    if value.geom_type not in ("Polygon", "MultiPolygon") or not value.is_valid:
-        raise ValueError(f"is no proper area: {explain_validity(value)} ({value.geom_type})")
-    return shapely.geometry.mapping(value)
-
-
-Code = Annotated[str, AfterValidator(_code)]
-Words = Annotated[str, AfterValidator(_words)]
-RegionCode = Annotated[str, Also("行政区划代码", "区划代码", "行政区代码", "行政区划", "adcode", code=True)]
-Longitude = Annotated[float, Field(ge=-180, le=180), Also("经度", "lng", "longitude", "x", unit="deg")]
-Latitude = Annotated[float, Field(ge=-90, le=90), Also("纬度", "latitude", "y", unit="deg")]
-ModeOf = Annotated[Mode, Also("性质", "模式", words=MODES)]
+from server.registry_fields import (
+    KINDS,
+    LEVELS,
+    PROPERTIES,
+    TYPES,
+    UNITS,
+    Also,
+    Boundary,
+    Code,
+    Latitude,
+    Longitude,
+    ModeOf,
+    RegionCode,
+    Ring,
+    Words,
+    Zone,
+)
 
 
 class Row(BaseModel):
@@ -142,7 +50,7 @@ class Region(Row):
     name_en: Annotated[str, Also("英文名称", "英文名")] = ""
     lon: Longitude
     lat: Latitude
-    boundary: Annotated[dict[str, Any] | None, BeforeValidator(_area)] = None
+    boundary: Boundary = None
 
 
 class Site(Row):
@@ -160,12 +68,7 @@ class Site(Row):
     rule: Annotated[Words, Also("规则", "预警规则")] = "default"
     lon: Longitude
     lat: Latitude
-    polygon: Annotated[
-        list[tuple[float, float]],
-        BeforeValidator(_drawn),
-        AfterValidator(_ring),
-        Also("范围", "威胁范围", "wkt"),
-    ] = []
+    polygon: Ring = []
     threatened: Annotated[
         int, Field(ge=0, le=2_000_000_000), Also("威胁人数", "受威胁人数", "威胁人口", unit="people")
     ] = 0
@@ -203,7 +106,7 @@ class Thing(Row):
     site: Annotated[str | None, Also("隐患点编号", "统一编号", "灾害点编号", "所属隐患点", code=True)] = None
     region: RegionCode = ""
     mode: ModeOf = Mode.ACTUAL
-    time_zone: Annotated[str, AfterValidator(_zone), Also("时区")] = "UTC"
+    time_zone: Zone = "UTC"
     datastreams: list[Datastream] = []
 
     @model_validator(mode="after")

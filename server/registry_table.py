@@ -1,43 +1,28 @@
-"""Tables as registry entries: which column is which field, and what a cell of it means.
+"""Tables as registry entries: the rows of a CSV, and the features of a layer with what is drawn for them.
 
-A bureau's table has its own headings, digits as wide as Chinese characters and numbers that Excel has
-rounded; what can be read without guessing is, and the rest is told with its row and column.
+What can be read without guessing is; the rest is told with its row and column.
 """
 
 from __future__ import annotations
 
-import csv
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import shapely
-from pydantic.fields import FieldInfo
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import transform
 
 from server import crs
-from server.registry_file import LISTS, Also
+from server.registry_cells import cell, fields_of, plain, title
+from server.registry_file import LISTS
 from server.registry_read import Draft
 
 #: heading of the column that names the list of each row, in tables that hold several
 LIST = "list"
 #: fields that hold an area
 AREAS = ("polygon", "boundary")
-
-DELIMITERS = ",;\t|，；"
-#: a number with its thousands set apart
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-#: what Excel makes of a long number
-ROUNDED = re.compile(r"[+-]?\d(\.\d+)?[eE]\+?\d+")
-
-#: the types of numbers
-NUMBERS = (int, float, int | None, float | None)
 
 
 class Line(NamedTuple):
@@ -61,35 +46,6 @@ class Options:
     encoding: str | None = None
     #: layer of a file that has several
     layer: str | None = None
-
-
-def read_csv(draft: Draft, file: Path, options: Options) -> None:
-    """Add the rows of a CSV file: UTF-8 or GB18030, delimited by what its header shows."""
-    text = _text(draft, file, options.encoding)
-    if text is None:
-        return
-    lines: list[Line] = []
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(first), strict=True)
-    try:
-        start = 1
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                lines.append(Line(f"{file.name} line {start}", row))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        draft.refuse(f"{file.name} line {reader.line_num}", f"cannot be split into cells: {error}")
-        return
-    if not lines:
-        draft.refuse(file.name, "is empty: its first line must name the columns")
-        return
-    (place, header, _), *rows = lines
-    try:
-        crs.warp(None if options.crs else "EPSG:4326", options.crs, [file.name, *header])
-    except ValueError as error:
-        draft.refuse(place, str(error))
-    else:
-        add(draft, place, header, rows, options)
 
 
 def add(draft: Draft, place: str, header: Sequence[str], rows: Sequence[Line], options: Options) -> None:
@@ -197,76 +153,3 @@ def _header_fits(draft: Draft, place: str, header: Sequence[str], name: str, ski
         if info.is_required() and column not in found:
             draft.refuse(place, f"the required column {title(name, column)} is missing")
     return len(draft.problems) == before
-
-
-@cache
-def fields_of(name: str) -> Mapping[str, str]:
-    """Return the fields of the list by every heading that they may have, in plain form."""
-    model = LISTS[name].model.model_fields
-    return {
-        plain(heading): column
-        for column in reversed(LISTS[name].fields)
-        for heading in (*reversed(also(model[column]).names), column)
-    }
-
-
-def also(info: FieldInfo) -> Also:
-    """Return what tables say of the field."""
-    return next((each for each in info.metadata if isinstance(each, Also)), Also())
-
-
-def title(name: str, column: str) -> str:
-    """Return the column's heading in both languages."""
-    names = also(LISTS[name].model.model_fields[column]).names
-    return f"{column} ({names[0]})" if names else column
-
-
-def plain(heading: str) -> str:
-    """Return a heading without what does not tell columns apart: case, blanks, units in brackets, a star."""
-    text = unicodedata.normalize("NFKC", heading).casefold()
-    return re.sub(r"\(.*?\)|\[.*?\]|[\s_*\ufeff]", "", text)
-
-
-def cell(text: str, info: FieldInfo) -> str:
-    """Return what a cell says for the field; ValueError says what cannot be meant.
-
-    Numbers and codes may be written in wide digits; numbers with commas between thousands. What Excel shows
-    as 6.4E+11 has lost its digits and is refused.
-    """
-    words, text = also(info).words, text.strip()
-    if text in words:
-        return words[text]
-    numeric = info.annotation in NUMBERS
-    if not (numeric or also(info).code):
-        return text
-    narrow = unicodedata.normalize("NFKC", text).strip()
-    if ROUNDED.fullmatch(narrow):
-        raise ValueError("Excel has rounded it: format the column as text or as a number without exponent")
-    if numeric and THOUSANDS.fullmatch(narrow):
-        return narrow.replace(",", "")
-    if numeric and set("°′″'\"度") & set(text):
-        raise ValueError("write decimal degrees: degrees + minutes / 60 + seconds / 3600")
-    return narrow
-
-
-def _text(draft: Draft, file: Path, encoding: str | None) -> str | None:
-    payload = file.read_bytes()
-    for name in (encoding,) if encoding else ("utf-8-sig", "gb18030"):
-        try:
-            return payload.decode(name)
-        except UnicodeDecodeError:
-            continue
-    tried = encoding or "UTF-8 or GB18030"
-    draft.refuse(file.name, f"is no text in {tried}: save it as CSV UTF-8, or say --encoding")
-    return None
-
-
-def _delimiter(header: str) -> str:
-    """Return the delimiter with which most headings of the line are known, else the one found most often."""
-    known = {heading for name in LISTS for heading in fields_of(name)}
-
-    def fits(delimiter: str) -> tuple[int, int]:
-        parts = header.split(delimiter)
-        return sum(plain(part.strip('"\ufeff')) in known for part in parts), len(parts)
-
-    return max(DELIMITERS, key=fits)

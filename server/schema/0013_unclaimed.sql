@@ -5,7 +5,7 @@
 ALTER TABLE rejected ADD COLUMN unregistered jsonb;
 UPDATE rejected SET unregistered = jsonb_build_object(device, '{}'::jsonb)
     WHERE replayed_at IS NULL AND device <> '' AND NOT EXISTS (SELECT FROM thing WHERE code = device);
-CREATE INDEX rejected_unregistered ON rejected (id) WHERE unregistered IS NOT NULL AND replayed_at IS NULL;
+CREATE INDEX rejected_unregistered ON rejected USING gin (unregistered) WHERE unregistered IS NOT NULL;
 
 -- Imported regions are not brought back to what the package of all China says; their boundary is a GeoJSON
 -- geometry.

@@ -32,7 +32,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
 }
 
 #: shows nothing that bears a name: here only the refusal of the other's parameters tells
-NAMELESS = {"/healthz", "/observations", "/counts"}
+NAMELESS = {"/healthz", "/observations", "/counts", "/devices/unclaimed"}
 #: never ends; its own test is in test_live.py
 ENDLESS = {"/live"}
 
