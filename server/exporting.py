@@ -30,13 +30,12 @@ INSIDE = {
 def exported(conn: Connection[Any], form: str, region: str, kind: str | None = None) -> str:
     """Return what is registered in the regions whose code begins with `region`, as text of one of FORMATS.
 
-    With `kind` only that list, and a CSV has that list's columns; without it the column `list` names the list
-    of each row, and people should rather ask for one list.
+    With `kind` only that list, with its columns; without it the column `list` names the list of each row.
     """
     names = [kind] if kind else list(LISTS)
     rows = [(name, row) for name in names for row in _rows(conn, name, region)]
     if form == "geojson":
-        features = [_feature(name, row) for name, row in rows]
+        features = [_feature(row, {} if kind else {LIST: name}) for name, row in rows]
         return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False) + "\n"
     columns = list(dict.fromkeys(field for name in names for field in LISTS[name].fields))
     out = io.StringIO()
@@ -61,8 +60,8 @@ def _cell(field: str, value: Any) -> object:
     return json.dumps(value) if field in AREAS else value
 
 
-def _feature(name: str, row: Fields) -> dict[str, Any]:
-    """Return a row as a feature: its area, else its place, else no geometry."""
+def _feature(row: Fields, properties: Fields) -> dict[str, Any]:
+    """Return a row as a feature, behind some properties: its area, else its place, else no geometry."""
     geometry = None
     if row.get("polygon"):
         geometry = {"type": "Polygon", "coordinates": [row["polygon"]]}
@@ -70,8 +69,8 @@ def _feature(name: str, row: Fields) -> dict[str, Any]:
         geometry = row["boundary"]
     elif "lon" in row:
         geometry = {"type": "Point", "coordinates": [row["lon"], row["lat"]]}
-    properties = {field: value for field, value in row.items() if field not in AREAS}
-    return {"type": "Feature", "properties": {LIST: name, **properties}, "geometry": geometry}
+    properties |= {field: value for field, value in row.items() if field not in AREAS}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
 
 
 def main(argv: list[str]) -> int:

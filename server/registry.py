@@ -68,9 +68,9 @@ def _items(conn: Connection[Any], rows: Read) -> Items:
     rows["datastreams"] |= dict(_nested(rows))
     locate = locator(conn)
     for name, listing in LISTS.items():
-        said = {}
+        said, columns = {}, set(listing.fields)
         for place, row in rows[name].items():
-            fields = row.model_dump(mode="json", include=set(listing.fields))
+            fields = row.model_dump(mode="json", include=columns)
             said[place] = fields, row.model_fields_set
         known = stored(conn, name, (key_of(name, fields) for fields, _ in said.values()))
         sites = _site_regions(conn, items, said) if name == "things" else {}

@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
-from pydantic.fields import FieldInfo
-
-from server.registry_fields import also
+from server.registry_fields import Also, also
 from server.registry_file import LISTS
 
 #: the types of numbers
@@ -41,23 +39,24 @@ def title(name: str, column: str) -> str:
     return f"{column} ({names[0]})" if names else column
 
 
+@lru_cache
 def plain(heading: str) -> str:
     """Return a heading without what does not tell columns apart: case, blanks, units in brackets, a star."""
     text = unicodedata.normalize("NFKC", heading).casefold()
     return re.sub(r"\(.*?\)|\[.*?\]|[\s_*\ufeff]", "", text)
 
 
-def cell(text: str, info: FieldInfo) -> str:
-    """Return what a cell says for the field; ValueError says what cannot be meant.
+def cell(text: str, name: str, column: str) -> str:
+    """Return what a cell says for the field of a list; ValueError says what cannot be meant.
 
     Numbers and codes may be written in wide digits; numbers with commas between thousands. What Excel shows
     as 6.4E+11 has lost its digits and is refused.
     """
-    words, text = also(info).words, text.strip()
-    if text in words:
-        return words[text]
-    numeric = info.annotation in NUMBERS
-    if not (numeric or also(info).code):
+    known, numeric = _column(name, column)
+    text = text.strip()
+    if text in known.words:
+        return known.words[text]
+    if not (numeric or known.code):
         return text
     narrow = unicodedata.normalize("NFKC", text).strip()
     if ROUNDED.fullmatch(narrow):
@@ -67,3 +66,10 @@ def cell(text: str, info: FieldInfo) -> str:
     if numeric and set("°′″'\"度") & set(text):
         raise ValueError("write decimal degrees: degrees + minutes / 60 + seconds / 3600")
     return narrow
+
+
+@cache
+def _column(name: str, column: str) -> tuple[Also, bool]:
+    """Return what tables say of the field, and whether it is a number."""
+    info = LISTS[name].model.model_fields[column]
+    return also(info), info.annotation in NUMBERS

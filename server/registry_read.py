@@ -34,7 +34,8 @@ class Problem:
 
     def __str__(self) -> str:
         if self.column:
-            return f"{self.place}, {self.column} {self.value!r}: {self.reason}"
+            value = f" {self.value!r}" if self.value else ""
+            return f"{self.place}, {self.column}{value}: {self.reason}"
         return f"{self.place}{'.' * bool(self.field)}{self.field}: {self.reason}"
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import shapely
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform
 
 from server import crs
 from server.registry_cells import cell, fields_of, plain, title
@@ -51,13 +50,14 @@ class Options:
 def add(draft: Draft, place: str, header: Sequence[str], rows: Sequence[Line], options: Options) -> None:
     """Add the rows of a table whose header stands at `place`; longitudes and latitudes become WGS-84."""
     header = [heading.strip() for heading in header]
+    if not rows:
+        draft.refuse(place, "holds no rows")
     if options.kind is None and LIST not in header:
         draft.refuse(place, f"which list is it? say --kind with one of {', '.join(LISTS)}")
         return
-    if options.kind and not _header_fits(draft, place, header, options.kind, options.skip):
+    given = frozenset(("lon", "lat") if any(line.drawn is not None for line in rows) else ())
+    if options.kind and not _header_fits(draft, place, header, options, given):
         return
-    if not rows:
-        draft.refuse(place, "holds no rows below its header")
     for line in rows:
         if len(line.cells) != len(header):
             reason = f"has {len(line.cells)} cells, the header {len(header)}: is a delimiter amiss?"
@@ -91,7 +91,7 @@ def _entry(
             continue
         cells[column] = heading, text
         try:
-            entry[column] = cell(text, LISTS[name].model.model_fields[column])
+            entry[column] = cell(text, name, column)
         except ValueError as error:
             draft.refuse(place, str(error), heading, text)
     draft.cells[place] = cells
@@ -126,30 +126,34 @@ def _unshift(entry: dict[str, object]) -> None:
         with suppress(shapely.errors.ShapelyError):
             drawn = shapely.from_wkt(drawn) if isinstance(drawn, str) else drawn
         if isinstance(drawn, BaseGeometry):
-            entry[area] = transform(_unshifted, drawn)
+            entry[area] = shapely.transform(drawn, _unshifted)
 
 
-def _unshifted(lon: float, lat: float, _altitude: float | None = None) -> tuple[float, ...]:
-    return crs.from_gcj02(lon, lat)
+def _unshifted(points: Any) -> Any:
+    """Return an array of longitudes and latitudes brought from GCJ-02 to WGS-84."""
+    for index, (lon, lat) in enumerate(points):
+        points[index] = crs.from_gcj02(lon, lat)
+    return points
 
 
-def _header_fits(draft: Draft, place: str, header: Sequence[str], name: str, skip: frozenset[str]) -> bool:
-    """Tell whether the header names each required column, and nothing twice or unknown."""
-    before, fields = len(draft.problems), fields_of(name)
+def _header_fits(
+    draft: Draft, place: str, header: Sequence[str], options: Options, given: frozenset[str]
+) -> bool:
+    """Tell whether the header names each required column not `given` otherwise, and nothing twice."""
+    before, name, skip = len(draft.problems), options.kind or "", options.skip
+    fields = fields_of(name)
     found: dict[str, str] = {}
-    for heading in header:
+    for heading in (heading for heading in header if heading not in skip):
         column = fields.get(plain(heading))
-        if heading in skip:
-            continue
-        if column is None:
-            known = ", ".join(title(name, each) for each in LISTS[name].fields)
-            reason = f"{name} have no such column; leave it out by --skip {heading}. There are: {known}"
-            draft.refuse(place, reason, heading)
-        elif column in found:
+        if column in found:
             draft.refuse(place, f"means {column} as {found[column]} does: leave one out by --skip", heading)
-        else:
+        elif column is not None:
             found[column] = heading
+    if unknown := [heading for heading in header if heading not in skip and plain(heading) not in fields]:
+        known = ", ".join(title(name, each) for each in LISTS[name].fields)
+        out = " ".join(f"--skip {heading}" for heading in unknown)
+        draft.refuse(place, f"{name} have {known}: rename, or leave out by {out}", ", ".join(unknown))
     for column, info in LISTS[name].model.model_fields.items():
-        if info.is_required() and column not in found:
+        if info.is_required() and column not in given | found.keys():
             draft.refuse(place, f"the required column {title(name, column)} is missing")
     return len(draft.problems) == before

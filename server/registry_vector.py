@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,7 @@ def _read(file: Path, layer: str, options: Options) -> tuple[Sequence[str], list
 
 def _text(value: Any) -> str:
     """Return a field's value as a cell: nothing for null, a whole number without a decimal point."""
-    if value is None or value != value:  # noqa: PLR0124 -- NaN, GDAL's null among numbers
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

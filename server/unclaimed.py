@@ -86,12 +86,12 @@ def unclaimed(conn: Connection[Any], device: str | None = None, limit: int = 500
     """
     with conn.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(
-            "WITH said AS (SELECT j.*, device AS code,"
-            "  row_number() OVER (PARTITION BY device ORDER BY j.last_at DESC, j.id DESC) AS age"
-            "  FROM rejected j, jsonb_object_keys(j.unregistered) AS device"
+            "WITH said AS (SELECT j.*, named.code,"
+            "  row_number() OVER (PARTITION BY named.code ORDER BY j.last_at DESC, j.id DESC) AS age"
+            "  FROM rejected j, jsonb_object_keys(j.unregistered) AS named (code)"
             "  WHERE j.unregistered IS NOT NULL AND j.replayed_at IS NULL"
-            "  AND (%(device)s::text IS NULL OR device = %(device)s)"
-            "  AND NOT EXISTS (SELECT FROM thing t WHERE t.code = device))"
+            "  AND (%(device)s::text IS NULL OR named.code = %(device)s)"
+            "  AND NOT EXISTS (SELECT FROM thing t WHERE t.code = named.code))"
             " SELECT code AS device, min(first_at) AS first_at, max(last_at) AS last_at, sum(times) AS times,"
             "  max(topic) FILTER (WHERE age = 1) AS topic, max(reason) FILTER (WHERE age = 1) AS reason,"
             "  max(encode(payload, 'hex')) FILTER (WHERE age = 1) AS payload,"
