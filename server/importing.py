@@ -74,7 +74,6 @@ def _read(draft: Draft, file: Path, options: Options) -> None:
             else:
                 read_mapping(draft, registry, file.name)
     elif ending in ENDINGS:
-        file.stat()  # GDAL would take a name that is no file for the address of a service
         read_vector(draft, file, options)
     else:
         draft.refuse(str(file), "is none of .csv, .json, .geojson, .gpkg, .shp; save a table as CSV UTF-8")

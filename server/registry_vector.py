@@ -16,8 +16,9 @@ from server import crs
 from server.registry_read import Draft
 from server.registry_table import Line, Options, add
 
-#: endings of the files that are read here
-ENDINGS = (".geojson", ".gpkg", ".shp")
+#: endings of the files that are read here -> how such a file begins. GDAL goes by what is in a file, and
+#: would follow one of its other formats to any place that it names.
+ENDINGS = {".geojson": b"{", ".json": b"{", ".gpkg": b"SQLite format 3\x00", ".shp": b"\x00\x00\x27\x0a"}
 
 #: asks GDAL to undo a projection on the way (its driver OGR_VRT); CGCS2000 is WGS-84 to us
 WARPED = (
@@ -28,6 +29,12 @@ WARPED = (
 
 def read_vector(draft: Draft, file: Path, options: Options) -> None:
     """Add the features of one layer; a place is as in `sites.gpkg layer sites feature 3`, from 1."""
+    with file.open("rb") as opened:
+        begin = opened.read(1000).removeprefix(b"\xef\xbb\xbf")
+    wanted = ENDINGS[file.suffix.lower()]
+    if not (begin.lstrip() if wanted == b"{" else begin).startswith(wanted):
+        draft.refuse(file.name, "cannot be read: it is something else than its ending says")
+        return
     try:
         layers = [str(name) for name, _ in list_layers(file)]
         if (layer := options.layer or layers[0]) not in layers or (not options.layer and len(layers) > 1):

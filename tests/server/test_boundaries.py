@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -83,3 +84,18 @@ def test_all_provinces_have_english_names(conn: Connection[Any]) -> None:
     assert len(names) == 34
     assert [zh for zh, en in names if not en.isascii()] == []
     assert ("西藏自治区", "Xizang Autonomous Region") in names
+
+
+def test_the_table_holds_all_of_china() -> None:
+    """The Ministry of Civil Affairs counted 34 provinces, 333 prefectures and 2,844 counties at the end of 2023.
+
+    Counties right below a province stand on level 2, nature reserves with a code of their own are too many.
+    """
+    levels = {code: level for code, _, level, *_ in rows() if code[:2] not in ("71", "81", "82")}
+    direct = [code for code, level in levels.items() if level == 2 and code[4:] != "00"]
+    counts = Counter(levels.values())
+    assert counts[1] + 3 == 34
+    assert 333 <= counts[2] - len(direct) <= 336
+    assert 2844 <= counts[3] + len(direct) <= 2848
+    parents = {code: parent for code, parent, *_ in rows()}
+    assert all(parent is None or parent in parents for parent in parents.values())

@@ -219,6 +219,9 @@ def test_areas_and_points_of_a_layer(conn: Connection[Any], tmp_path: Path, endi
     path = layer(tmp_path / f"sites.{ending}", SHAPES, FIELDS, crs=crs)
     apply(conn, read([path], Options(kind="sites")))
     sites = conn.execute("SELECT code, lon, lat, polygon, region FROM hazard_site ORDER BY code").fetchall()
+    if ending == "geojson":  # the same under its other name
+        again = path.rename(path.with_suffix(".json"))
+        assert counts(apply(conn, read([again], Options(kind="sites"))))["sites"] == 0
     assert sites == [
         ("a", 106.205, 35.905, [list(p) for p in SHAPES[0].exterior.coords], "640402"),
         ("b", 106.3, 36.0, [], "640402"),
@@ -267,7 +270,10 @@ def test_a_layer_in_another_system_is_refused(tmp_path: Path, crs: str | None, t
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("a.gpkg", "no database", "a.gpkg: cannot be read"),
+        ("a.gpkg", "no database", "a.gpkg: cannot be read: it is something else"),
+        ("a.gpkg", "SQLite format 3\0", "a.gpkg: cannot be read: "),
+        ("a.geojson", "<OGRVRTDataSource/>", "a.geojson: cannot be read: it is something else"),
+        ("a.geojson", "{broken", "a.geojson: cannot be read: "),
         ("a.geojson", '{"type": "FeatureCollection", "features": []}', "no rows"),
         ("a.xlsx", "PK", "is none of .csv, .json, .geojson, .gpkg, .shp; save a table as CSV UTF-8"),
         ("a.csv", "编号\nx\n", "which list is it? say --kind with one of regions, sites"),
