@@ -39,6 +39,7 @@ def exported(conn: Connection[Any], form: str, region: str, kind: str | None = N
         return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False) + "\n"
     columns = list(dict.fromkeys(field for name in names for field in LISTS[name].fields))
     out = io.StringIO()
+    out.write("\ufeff")  # Excel takes a CSV for GBK unless it begins with this mark
     writer = csv.DictWriter(out, columns if kind else [LIST, *columns], lineterminator="\r\n")
     writer.writeheader()
     for name, row in rows:
@@ -83,6 +84,5 @@ def main(argv: list[str]) -> int:
     settings = Settings.from_env()
     with psycopg.connect(settings.database(), autocommit=True) as conn:
         text = exported(conn, args.format, settings.region, args.kind)
-    # Excel takes a CSV for GBK unless it begins with this mark
-    sys.stdout.write("\ufeff" * (args.format == "csv") + text)
+    sys.stdout.write(text)
     return 0

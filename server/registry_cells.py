@@ -18,8 +18,8 @@ from server.registry_file import LISTS
 NUMBERS = (int, float, int | None, float | None)
 #: a number with its thousands set apart
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-#: what Excel makes of a long number
-ROUNDED = re.compile(r"[+-]?\d(\.\d+)?[eE]\+?\d+")
+#: what Excel makes of a long number; without the plus it may be a serial number
+ROUNDED = re.compile(r"[+-]?\d(\.\d+)?[eE]\+\d+")
 
 
 @cache

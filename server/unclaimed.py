@@ -109,6 +109,8 @@ def claim(conn: Connection[Any], device: str, said: Claim, installation: Install
     NotFound: no such device waits. Taken: it is registered by now. RegistryError: what is said is wrong.
     """
     with conn.transaction():
+        # two people at once: the second one must see what the first one wrote
+        conn.execute("SELECT pg_advisory_xact_lock(hashtext('claim'), hashtext(%s))", (device,))
         row = conn.execute("SELECT region FROM thing WHERE code = %s", (device,)).fetchone()
         if row is not None:
             raise Taken(f"{device} is registered already, in {row[0]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -136,3 +137,12 @@ def test_the_command_lists_and_claims(waiting: TestClient, capsys: pytest.Captur
     assert "is registered already" in capsys.readouterr().err
     assert main(["claim", "st-new", "--name", "站", "--site", "site-A", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"device": "st-new", "region": "640402", "notes": []}
+
+
+def test_of_several_claims_at_once_one_counts(waiting: TestClient) -> None:
+    def claim(number: int) -> int:
+        said = CLAIM | {"name": f"站{number}"}
+        return waiting.post("/devices/unclaimed/st-new/claim", json=said).status_code
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(claim, range(4))) == [200, 409, 409, 409]

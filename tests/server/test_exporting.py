@@ -86,7 +86,7 @@ def test_it_fills_an_empty_installation(filled: Connection[Any], tmp_path: Path)
 def test_only_ones_own_regions_are_exported(filled: Connection[Any]) -> None:
     far = {"code": "X", "region": "640502", "name_zh": "x", "type": "rockfall", "lon": 105.2, "lat": 37.5}
     register(filled, {"sites": [far]})
-    rows = list(csv.DictReader(io.StringIO(exported(filled, "csv", "6405"))))
+    rows = list(csv.DictReader(io.StringIO(exported(filled, "csv", "6405").removeprefix("\ufeff"))))
     assert [(row["list"], row["code"]) for row in rows] == [("sites", "X")]
 
 
@@ -95,7 +95,7 @@ def test_over_http(client: TestClient) -> None:
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert 'filename="sites.csv"' in answer.headers["content-disposition"]
     assert answer.text.splitlines()[0].startswith(
-        "code,region,name_zh,name_en,type,mode,rule,lon,lat,polygon"
+        "\ufeffcode,region,name_zh,name_en,type,mode,rule,lon,lat,polygon"
     )
     assert len(answer.text.splitlines()) == 3
     features = json.loads(client.get("/registry/export").text)["features"]

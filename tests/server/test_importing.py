@@ -178,6 +178,14 @@ def test_every_problem_of_every_row_is_told_with_line_column_and_value(
     ]  # fmt: skip
 
 
+def test_wide_commas_delimit_and_serial_numbers_stay(
+    conn: Connection[Any], file: Callable[..., Path]
+) -> None:
+    text = "统一编号，名称，灾害类型，经度，纬度\n5E12，甲，崩塌，106.2，35.9\n"
+    assert counts(apply(conn, read([file(text)], Options(kind="sites"))))["sites"] == 1
+    assert conn.execute("SELECT code, name_zh FROM hazard_site").fetchone() == ("5E12", "甲")
+
+
 def test_columns_that_are_not_ours_are_left_out_when_said(
     conn: Connection[Any], file: Callable[..., Path]
 ) -> None:
