@@ -9,6 +9,7 @@ somebody wrote.
 from __future__ import annotations
 
 import csv
+import re
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -44,6 +45,13 @@ def locator(conn: Connection[Any]) -> Locate:
     imported = rows.fetchall()
     codes, tree = [code for code, _ in imported], STRtree([shape(boundary) for _, boundary in imported])
     return lambda lon, lat: _find(codes, tree, lon, lat) or region_of(lon, lat)
+
+
+def elsewhere(locate: Locate, region: str, lon: float, lat: float) -> str | None:
+    """Return the county that the place lies in, where that is no part and no whole of the region."""
+    found = locate(lon, lat)
+    inside = re.sub("(00)+$", "", region)
+    return None if found is None or found.startswith(inside) or region.startswith(found) else found
 
 
 def _find(codes: list[str], tree: STRtree, lon: float, lat: float) -> str | None:

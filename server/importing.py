@@ -13,8 +13,9 @@ import psycopg
 
 from domain.settings import Settings
 from server import crs
+from server.boundaries import Locate, elsewhere, locator
 from server.registry import apply, counts
-from server.registry_check import Installation
+from server.registry_check import REGIONAL, Installation
 from server.registry_csv import read_csv
 from server.registry_fields import also
 from server.registry_file import LISTS
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
         installation, url = Installation.of(settings), settings.database()
         with psycopg.connect(url, autocommit=True) as conn, conn.transaction(force_rollback=args.dry_run):
             items = apply(conn, draft, installation)
+            notes = list(_notes(items, locator(conn)))
     except RegistryError as error:
         for problem in error.args:
             if args.json:
@@ -46,9 +48,9 @@ def main(argv: list[str]) -> int:
                 print(problem, file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps(_report(items, args.dry_run), ensure_ascii=False))
+        print(json.dumps({**_report(items, args.dry_run), "notes": notes}, ensure_ascii=False))
     else:
-        print("\n".join(_told(items, args.dry_run)))
+        print("\n".join([*_told(items, args.dry_run), *notes]))
     return 0
 
 
@@ -112,6 +114,15 @@ def _told(items: Sequence[Item], dry_run: bool) -> Iterator[str]:
     told = ", ".join(f"{count} {name}" for name, count in changed.items())
     verb = "would be new or changed" if dry_run else "new or changed"
     yield f"{told} {verb}, {len(items) - sum(changed.values())} rows unchanged"
+
+
+def _notes(items: Sequence[Item], locate: Locate) -> Iterator[str]:
+    """Yield what is registered all the same, and somebody should look at: a place in another county."""
+    for item in items:
+        new = item.new
+        placed = item.changes and item.list in REGIONAL and "lon" in new
+        if placed and (found := elsewhere(locate, new["region"], new["lon"], new["lat"])):
+            yield f"note: {item.place}: its place lies in {found}, its region says {new['region']}"
 
 
 def _short(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.settings import Settings
 from domain.thing import Mode
-from server.boundaries import Locate, locator
+from server.boundaries import Locate, elsewhere, locator
 from server.errors import NotFound, Taken
 from server.registry import RegistryError, register
 from server.registry_check import Installation
@@ -123,13 +122,12 @@ def claim(conn: Connection[Any], device: str, said: Claim, installation: Install
         register(conn, {"things": [entry]}, installation)
         row = conn.execute("SELECT region FROM thing WHERE code = %s", (device,)).fetchone()
     region = row[0] if row else ""
-    return Claimed(device=device, region=region, notes=_notes(heard, region))
+    return Claimed(device=device, region=region, notes=_notes(heard, region, locator(conn)))
 
 
-def _notes(heard: Unclaimed, region: str) -> list[str]:
+def _notes(heard: Unclaimed, region: str, locate: Locate) -> list[str]:
     """Say when the device tells a place in another county than that under which it is claimed."""
-    inside = re.sub("(00)+$", "", region)
-    if heard.region is None or heard.region.startswith(inside) or region.startswith(heard.region):
+    if heard.lon is None or heard.lat is None or not elsewhere(locate, region, heard.lon, heard.lat):
         return []
     return [
         f"its place {heard.lat:.5f}, {heard.lon:.5f} lies in {heard.region}, it is claimed under {region}:"

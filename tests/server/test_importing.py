@@ -336,6 +336,18 @@ def test_a_dry_run_shows_what_would_change(
     assert report["changes"][0]["fields"]["threatened"] == [1036, 40]
 
 
+def test_a_place_in_another_county_is_noted_and_registered(
+    own: str, file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Boundaries are simplified, so a site near one may be right."""
+    text = SITES.replace("６４０４０２", "640502") + "GY-003,丙,滑坡,106.28,36.00,,,640400\n"
+    code, out, _ = run(capsys, file(text), "--kind", "sites")
+    assert (code, out.splitlines()) == (0, [
+        "3 sites new or changed, 0 rows unchanged",
+        "note: sites.csv line 2: its place lies in 640402, its region says 640502",
+    ])  # fmt: skip
+
+
 def test_problems_are_told_as_data_too(
     own: str, file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
