@@ -69,9 +69,9 @@ def _read(draft: Draft, file: Path, options: Options) -> None:
     ending = file.suffix.lower()
     if ending in (".csv", ".tsv", ".txt"):
         read_csv(draft, file, options)
-    elif ending == ".json":
+    elif ending in (".json", ""):  # as /dev/stdin, through which others say their registry
         if (registry := read_json(draft, file)) is not None:
-            if registry.get("type") == "FeatureCollection":
+            if ending and registry.get("type") == "FeatureCollection":
                 read_vector(draft, file, options)
             else:
                 read_mapping(draft, registry, file.name)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -359,6 +362,16 @@ def test_problems_are_told_as_data_too(
         "lat",
         "x",
     )
+
+
+def test_a_registry_may_come_through_a_pipe(own: str) -> None:
+    site = {"code": "S", "name_zh": "坡", "type": "landslide", "lon": 106.28, "lat": 36.0}
+    done = subprocess.run(
+        [sys.executable, "-m", "server.cli", "import", "/dev/stdin"],
+        input=json.dumps({"sites": [site]}), capture_output=True, text=True, check=True,
+        env={**os.environ, "LIUPAN_DATABASE_URL": own, "LIUPAN_MQTT_URL": "mqtt://unused"},
+    )  # fmt: skip
+    assert done.stdout == "1 sites new or changed, 0 rows unchanged\n"
 
 
 def test_help_lists_the_columns(capsys: pytest.CaptureFixture[str]) -> None:
