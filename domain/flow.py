@@ -49,6 +49,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
+    "claimed": ("replay",),  # server: a thing is new whose payloads wait in quarantine
 }
 
 #: a failed event waits this long (s) before its next try; after the last one it is set aside
