@@ -1,0 +1,60 @@
+"""The packets of long SL 651-2014 texts, collected until a text is whole (mode M3: many packets, one answer).
+
+Source: SL 651-2014, 6.3.2.2 c and tables 22 and 23: the last packet ends in ETX, and so does each one that is
+sent again; what is missing is asked for one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingest.codecs._sl651_frame import ETX, Frame, is_sound, nak, parse
+
+#: packets that wait so long (s) for another one are handed over as they are
+PATIENCE_S = 60.0
+#: a text of more bytes is handed over in pieces
+LONGEST = 1_000_000
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The packets of one text by their numbers; `since` is when the last one came (s)."""
+
+    frames: dict[int, bytes] = field(default_factory=dict)
+    parts: dict[int, Frame] = field(default_factory=dict)
+    size: int = 0
+    asked: int = 0
+    since: float = 0.0
+
+
+def take(waiting: Waiting, frame: bytes, now_s: float) -> tuple[list[bytes], bytes]:
+    """Return the payloads that are to be stored now, and what the station is to hear at once."""
+    parts = parse(frame) if is_sound(frame) else None
+    if parts is None or parts.packet is None:
+        return [frame], b""
+    payloads = [] if _belongs(waiting, parts) else late(waiting, now_s, 0)
+    total, number = parts.packet
+    waiting.size += len(frame) - len(waiting.frames.get(number, b""))
+    waiting.frames[number], waiting.parts[number], waiting.since = frame, parts, now_s
+    missing = next((n for n in range(1, total + 1) if n not in waiting.frames), None)
+    if missing is None or waiting.size > LONGEST:
+        return payloads + late(waiting, now_s, 0), b""
+    if parts.end != ETX or waiting.asked >= total:
+        return payloads, b""
+    waiting.asked += 1
+    return payloads, nak(waiting.frames.get(1, frame), missing)
+
+
+def late(waiting: Waiting, now_s: float, patience_s: float = PATIENCE_S) -> list[bytes]:
+    """Return what waits for no more packets, in the order of their numbers, and forget it."""
+    if not waiting.frames or now_s - waiting.since < patience_s:
+        return []
+    payload = b"".join(waiting.frames[number] for number in sorted(waiting.frames))
+    waiting.frames, waiting.parts, waiting.size, waiting.asked = {}, {}, 0, 0
+    return [payload]
+
+
+def _belongs(waiting: Waiting, parts: Frame) -> bool:
+    """Tell whether the packet is one of the text that waits, also when it is sent again."""
+    same = waiting.parts.get(parts.packet[1] if parts.packet else 0, parts)
+    return same.text == parts.text and all(part.kin == parts.kin for part in waiting.parts.values())
