@@ -1,4 +1,4 @@
-"""Frames of SL 651-2014 in HEX/BCD: head, text, end and check, both directions, and how a stream holds them.
+"""Frames of SL 651-2014 in HEX/BCD: head, text, end and check, in both directions.
 
 Source: SL 651-2014 水文监测数据通信规约, tables 10 (control characters), 20 to 23 (frames) and 26.
 """
@@ -6,6 +6,9 @@ Source: SL 651-2014 水文监测数据通信规约, tables 10 (control character
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+
+from ingest.codecs import _stream
 
 HEAD = b"\x7e\x7e"
 #: what stands before the text: it is whole, or a packet of a longer one
@@ -14,7 +17,6 @@ STX, SYN = 0x02, 0x16
 ETX, ETB, ACK, NAK, ESC = 0x03, 0x17, 0x06, 0x15, 0x1B
 #: bytes before the text (with the sign before it) and behind it; the length of a text has 12 bits
 BEFORE, BEHIND = 14, 3
-LONGEST = BEFORE + 0xFFF + BEHIND
 #: serial number (2 bytes) and time of sending (6 bytes) open every text
 STAMP = 8
 
@@ -105,31 +107,6 @@ def nak(frame: bytes, number: int | None = None) -> bytes:
     return build(replace(first, up=False, packet=packet, text=first.stamp, end=NAK))
 
 
-def split(buffer: bytes) -> tuple[list[bytes], bytes]:
-    """Return the frames in a piece of a stream, and the rest: what may be the beginning of the next one.
-
-    Frames whose check is wrong are returned too, up to where the next one seems to begin; what looks like no
-    frame is left out. The rest is always shorter than the longest frame (4,112 bytes).
-    """
-    frames: list[bytes] = []
-    at = _next_head(buffer, 0)
-    while at < len(buffer):
-        size = _size(buffer, at)
-        end = len(buffer) + 1 if size is None else at + size
-        if end <= len(buffer) and is_sound(buffer[at:end]):
-            frames.append(buffer[at:end])
-            at = _next_head(buffer, end)
-            continue
-        later = _next_head(buffer, at + 1)
-        if end > len(buffer) and not _is_whole(buffer, later):
-            return frames, buffer[at:]
-        broken = buffer[at : min(end, later)]
-        if len(broken) >= BEFORE:
-            frames.append(broken)
-        at = _next_head(buffer, at + len(broken))
-    return frames, b""
-
-
 def packets(payload: bytes) -> list[Frame]:
     """Return the frames that stand one behind the other; ValueError: one of them cannot be read."""
     frames: list[Frame] = []
@@ -171,18 +148,6 @@ def _size(buffer: bytes, at: int) -> int | None:
     return BEFORE + (length & 0xFFF) + BEHIND if good else 0
 
 
-def _next_head(buffer: bytes, at: int) -> int:
-    """Return where the next frame seems to begin, at the earliest there; the end when none does."""
-    while (at := buffer.find(HEAD[:1], at)) >= 0 and _size(buffer, at) == 0:
-        at += 1
-    return len(buffer) if at < 0 else at
-
-
-def _is_whole(buffer: bytes, at: int) -> bool:
-    size = _size(buffer, at)
-    return bool(size) and at + (size or 0) <= len(buffer) and is_sound(buffer[at : at + (size or 0)])
-
-
 def _table() -> list[int]:
     table = []
     for value in range(256):
@@ -193,3 +158,7 @@ def _table() -> list[int]:
 
 
 _CRC = _table()
+#: buffer -> frames in this piece of a stream, rest (under 4,112 bytes) that may begin the next one
+split = partial(
+    _stream.split, _stream.Framing(first=HEAD[:1], size=_size, is_sound=is_sound, shortest=BEFORE)
+)

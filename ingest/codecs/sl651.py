@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ingest.codecs._sl651_frame import STAMP, Frame, ack, is_sound, nak, packets, split
+from ingest.codecs._sl651_frame import STAMP, SYN, Frame, ack, is_sound, nak, packets, split
 from ingest.codecs._sl651_text import Text, clock, read
 from ingest.decoded import Decoded
 
@@ -78,7 +78,7 @@ def answer(payload: bytes) -> bytes:
 
 
 def _is_packet(payload: bytes) -> bool:
-    return payload[13] == 0x16
+    return payload[13] == SYN
 
 
 def _joined(frames: list[Frame]) -> Frame:
