@@ -30,6 +30,10 @@ class Settings:
     #: where ingest listens for devices that speak HTTP (OwnTracks, Traccar, stations); port 0: nowhere
     intake_bind: str = "127.0.0.1"
     intake_port: int = 18833
+    #: where ingest listens for stations that speak SL651 and SZY206 over TCP; port 0: for none
+    sl651_bind: str = "127.0.0.1"
+    sl651_port: int = 18834
+    szy206_port: int = 0
     #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China
     region: str = "64"
     #: observations are stored after this many or after this long, whichever comes first

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ingest.codecs._sl651_frame import ETX, Frame, is_sound, nak, parse
+from ingest.codecs._sl651_frame import BEFORE, BEHIND, ETX, is_sound, nak, parse
 
 #: packets that wait so long (s) for another one are handed over as they are
 PATIENCE_S = 60.0
@@ -21,7 +21,7 @@ class Waiting:
     """The packets of one text by their numbers; `since` is when the last one came (s)."""
 
     frames: dict[int, bytes] = field(default_factory=dict)
-    parts: dict[int, Frame] = field(default_factory=dict)
+    kin: tuple[object, ...] = ()
     size: int = 0
     asked: int = 0
     since: float = 0.0
@@ -32,10 +32,12 @@ def take(waiting: Waiting, frame: bytes, now_s: float) -> tuple[list[bytes], byt
     parts = parse(frame) if is_sound(frame) else None
     if parts is None or parts.packet is None:
         return [frame], b""
-    payloads = [] if _belongs(waiting, parts) else late(waiting, now_s, 0)
     total, number = parts.packet
+    known = waiting.frames.get(number, b"")
+    is_other = bool(known) and known[BEFORE:-BEHIND] != frame[BEFORE:-BEHIND]
+    payloads = late(waiting, now_s, 0) if is_other or waiting.kin != parts.kin else []
     waiting.size += len(frame) - len(waiting.frames.get(number, b""))
-    waiting.frames[number], waiting.parts[number], waiting.since = frame, parts, now_s
+    waiting.frames[number], waiting.kin, waiting.since = frame, parts.kin, now_s
     missing = next((n for n in range(1, total + 1) if n not in waiting.frames), None)
     if missing is None or waiting.size > LONGEST:
         return payloads + late(waiting, now_s, 0), b""
@@ -50,11 +52,5 @@ def late(waiting: Waiting, now_s: float, patience_s: float = PATIENCE_S) -> list
     if not waiting.frames or now_s - waiting.since < patience_s:
         return []
     payload = b"".join(waiting.frames[number] for number in sorted(waiting.frames))
-    waiting.frames, waiting.parts, waiting.size, waiting.asked = {}, {}, 0, 0
+    waiting.frames, waiting.size, waiting.asked = {}, 0, 0
     return [payload]
-
-
-def _belongs(waiting: Waiting, parts: Frame) -> bool:
-    """Tell whether the packet is one of the text that waits, also when it is sent again."""
-    same = waiting.parts.get(parts.packet[1] if parts.packet else 0, parts)
-    return same.text == parts.text and all(part.kin == parts.kin for part in waiting.parts.values())
