@@ -39,7 +39,7 @@ AHEAD = timedelta(hours=24)
 
 def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     """Read one frame; ValueError: it is broken, or of a kind that is not read yet."""
-    if _size(payload, 0) != len(payload):
+    if not _is_whole(payload):
         raise ValueError(f"broken SZY206 frame of {len(payload)} bytes")
     if not is_sound(payload):
         raise ValueError(f"bad CRC: {payload[-2]:02X}, the frame gives {crc8(payload[3:-2]):02X}")
@@ -69,7 +69,7 @@ def answer(payload: bytes) -> bytes:
     It is the frame's own head with the direction turned round, and one byte 00. Nothing is known of an answer
     that asks for a frame again, so one with a wrong check is left to the station's own patience.
     """
-    if _size(payload, 0) != len(payload) or not is_sound(payload) or not payload[3] & UP:
+    if not (_is_whole(payload) and is_sound(payload) and payload[3] & UP):
         return b""
     body = bytes([payload[3] & ~UP & 0xFF]) + payload[4 : _function_at(payload, 0) + 1] + b"\0"
     return bytes([HEAD, len(body), HEAD]) + body + bytes([crc8(body), END])
@@ -158,6 +158,11 @@ def _address_at(frame: bytes, at: int) -> int:
 
 def _function_at(frame: bytes, at: int) -> int:
     return _address_at(frame, at) + 5
+
+
+def _is_whole(payload: bytes) -> bool:
+    size = _size(payload, 0)
+    return bool(size) and size == len(payload)
 
 
 def _size(buffer: bytes, at: int) -> int | None:
