@@ -53,6 +53,6 @@ def in_packets(text: bytes, size: int, function: int = 0x36) -> list[bytes]:
 
 
 def picture(size: int = 3000) -> bytes:
-    """Return the text of a picture report (36) with a JPEG of that size, as the standard's table 40 has it."""
+    """Return the text of a picture report (36) of that size (bytes), as in table 40 of the standard."""
     head = bytes.fromhex(f"0009260811220500f1f1{STATION}48f0f02608112205f3f3")
     return head + b"\xff\xd8" + bytes(n * 7 % 251 for n in range(size - 4)) + b"\xff\xd9"

@@ -46,7 +46,7 @@ def values(decoded: Decoded) -> dict[str, float | str]:
 
 
 def test_the_published_frame(data: Path) -> None:
-    [known] = [json.loads(line) for line in (data / "stations" / "szy206_frames.jsonl").open()]
+    known = json.loads((data / "stations" / "szy206_frames.jsonl").read_text())
     payload = bytes.fromhex(known["hex"])
     assert payload == MISSING
     assert (known["crc8_ok"], szy206.is_sound(payload)) == (True, True)
