@@ -179,3 +179,8 @@ class Door:
         self.hand_over(line, late(line.waiting, line.heard_s, 0))
         if reason:
             log.info("%s station at %s cut off: %s", line.protocol.name, line.peer, reason)
+
+    def close_all(self) -> None:
+        """End all connections."""
+        for line in list(self.lines):
+            self.close(line, "")

@@ -10,6 +10,7 @@ import logging
 import selectors
 import socket
 import time
+from contextlib import ExitStack
 from selectors import EVENT_READ, EVENT_WRITE
 from threading import Event
 
@@ -31,28 +32,30 @@ def serving(settings: Settings, inbox: Inbox) -> Job:
     ports = [(protocol, port) for protocol, port in wanted if port]
 
     def serve(stop: Event) -> None:
-        listening: list[socket.socket] = []
-        waker, woken = socket.socketpair()
-        door = Door(inbox=inbox, selector=selectors.DefaultSelector(), waker=waker, woken=woken)
-        for each in (waker, woken):
-            each.setblocking(False)
-        door.selector.register(woken, EVENT_READ)
-        for protocol, port in ports:
-            listening.append(_listen(protocol, settings.sl651_bind, port))
-            door.selector.register(listening[-1], EVENT_READ, protocol)
-        swept_s = time.monotonic()
-        while not stop.is_set():
-            for key, ready in door.selector.select(TICK_S):
-                _turn(door, key, ready)
-            if time.monotonic() - swept_s > TICK_S:
-                swept_s = time.monotonic()
-                door.sweep(swept_s)
-        for line in list(door.lines):
-            door.close(line, "")
-        for each in (waker, woken, *listening):
-            each.close()
+        with ExitStack() as stack:
+            waker, woken = (stack.enter_context(each) for each in socket.socketpair())
+            selector = stack.enter_context(selectors.DefaultSelector())
+            door = Door(inbox=inbox, selector=selector, waker=waker, woken=woken)
+            stack.callback(door.close_all)
+            for each in (waker, woken):
+                each.setblocking(False)
+            selector.register(woken, EVENT_READ)
+            for protocol, port in ports:
+                listening = stack.enter_context(_listen(protocol, settings.sl651_bind, port))
+                selector.register(listening, EVENT_READ, protocol)
+            _turn_until(stop, door)
 
     return serve
+
+
+def _turn_until(stop: Event, door: Door) -> None:
+    swept_s = time.monotonic()
+    while not stop.is_set():
+        for key, ready in door.selector.select(TICK_S):
+            _turn(door, key, ready)
+        if time.monotonic() - swept_s > TICK_S:
+            swept_s = time.monotonic()
+            door.sweep(swept_s)
 
 
 def _turn(door: Door, key: selectors.SelectorKey, ready: int) -> None:
