@@ -32,6 +32,7 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
         ("liupan/v1/down/ph-1/stored", None),
         ("owntracks/mei/phone/event", None),
         ("$dr", None),
+        ("http/dp/70000001", "dp_http"),
         ("tcp/sl651/0011223344", "sl651"),
         ("tcp/szy206/4406070001", "szy206"),
     ],

@@ -1,0 +1,62 @@
+"""National stations that post over HTTP what others publish on `$dp`; the device stands in the topic.
+
+Forms: {"deviceId", "apikey", "data": {device: {sensor: value}}}, of 2019 also with bare sensors in `data` and
+numbers for types ("103_1"); {"datastreams": [{"id", "datapoints": [{"at", "value"}]}]} in Guizhou; and raw
+GNSS observations (RTCM 3, which begins with D3). How sensors and values are read is told in `dp`.
+Source: what public gateways and clients of the national platforms send.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from domain import wire
+from ingest import fields
+from ingest.codecs import dp
+from ingest.decoded import Decoded
+
+TOPIC = "http/dp/+"
+
+#: names of sensors, as in L3_YL_1 and 103_1
+SENSOR = re.compile(r"([A-Z]+\d*_[A-Z_]+|\d{3})_\d+", re.ASCII)
+#: first byte of a message in RTCM 3
+RTCM = b"\xd3"
+
+
+def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
+    """Read one body; ValueError: it is none of the forms, or raw observations, which are not read yet."""
+    device = topic.rpartition("/")[2]
+    if payload[:1] == RTCM:
+        raise ValueError(f"raw GNSS observations of {len(payload)} bytes: files are not read yet")
+    message = wire.decode(payload)
+    data = _datastreams(message) if "datastreams" in message else fields.mapping(message.get("data"))
+    if data and all(SENSOR.fullmatch(name) for name in data):
+        data = {device: data}
+    decoded = dp.decode(dp.TOPIC, json.dumps(data).encode(), received_at)
+    strangers = sorted({reading.thing for reading in decoded.readings} - {device})
+    told = [f"{fields.quoted(device)} may not speak for {fields.quoted(each)}" for each in strangers]
+    return replace(
+        decoded,
+        device=device,
+        readings=tuple(reading for reading in decoded.readings if reading.thing == device),
+        problems=(*decoded.problems, *told),
+    )
+
+
+def _datastreams(message: Mapping[str, object]) -> Mapping[str, object]:
+    """Return {sensor: {time: value}} of a list of datastreams with their points."""
+    data: dict[str, dict[str, object]] = {}
+    for item in fields.entries(message, "datastreams"):
+        stream = fields.mapping(item)
+        name = fields.text(stream, "id")
+        values = data.setdefault(name, {})
+        for point in map(fields.mapping, fields.entries(stream, "datapoints")):
+            at = fields.text(point, "at")
+            if at in values:
+                raise ValueError(f"datastream {fields.quoted(name)}: two values at {fields.quoted(at)}")
+            values[at] = point.get("value")
+    return data
