@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from domain.clock import aware
 
@@ -20,11 +21,11 @@ class Mode(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """One result as a station tells it: by names, before the registry knows it.
 
-    `phenomenon_time` is None where the payload carries no time; text results are states, not observations.
+    `phenomenon_time` carries its offset; it is None where the payload has no time. A text result is a state,
+    no observation.
     """
 
     thing: str
@@ -33,18 +34,15 @@ class Reading:
     result: float | str
     unit: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.phenomenon_time is not None:
-            aware(self.phenomenon_time, "phenomenon_time")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One result of one Datastream (its number in the registry), in the Datastream's unit."""
+    """One result of one Datastream (its number in the registry), in the Datastream's unit, with its marks."""
 
     datastream: int
     phenomenon_time: datetime
     result: float
+    flags: int = 0
 
     def __post_init__(self) -> None:
         aware(self.phenomenon_time, "phenomenon_time")

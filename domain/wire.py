@@ -27,7 +27,7 @@ UP_KINDS = ("observation", "patrol", "track", "lead", "evidence", "chunk", "stat
 #: what the platform says to a phone
 DOWN_KINDS = ("stored", "task", "alert", "dispatch")
 
-_PACKED = struct.Struct("<iqd")
+_PACKED = struct.Struct("<iqdh")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -85,18 +85,20 @@ def decode(payload: bytes) -> dict[str, object]:
 
 
 def pack(observations: Iterable[Observation]) -> bytes:
-    """Return observations as little-endian records: int32 datastream, int64 microseconds, float64 result."""
+    """Return observations as little-endian records: int32 datastream, int64 microseconds, float64 result,
+    int16 flags.
+    """
     return b"".join(
-        _PACKED.pack(o.datastream, (o.phenomenon_time - _EPOCH) // _MICROSECOND, o.result)
+        _PACKED.pack(o.datastream, (o.phenomenon_time - _EPOCH) // _MICROSECOND, o.result, o.flags)
         for o in observations
     )
 
 
 def unpack(packed: bytes) -> Iterator[Observation]:
     """Yield the observations that `pack` wrote."""
-    for datastream, microseconds, result in _PACKED.iter_unpack(packed):
+    for datastream, microseconds, result, flags in _PACKED.iter_unpack(packed):
         at = _EPOCH + timedelta(microseconds=microseconds)
-        yield Observation(datastream=datastream, phenomenon_time=at, result=result)
+        yield Observation(datastream=datastream, phenomenon_time=at, result=result, flags=flags)
 
 
 def _plain(value: object) -> object:

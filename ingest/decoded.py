@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.clock import aware
@@ -34,8 +35,7 @@ class Answer:
             raise ValueError(f"state {self.state!r} is none of {states}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class Decoded(NamedTuple):
     """The contents of one payload; `problems` says which parts could not be read, and why.
 
     `device` is who seems to have sent it; `id` is the sender's name for the message, to be told its fate.

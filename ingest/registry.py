@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import Connection
 
 from domain.thing import partition_of
+from ingest.quality import valid_range
 
 #: what is remembered of a registered thing is asked again after this long (s), ...
 FRESH_S = 60.0
@@ -24,7 +27,6 @@ class Sender:
 
     id: int
     code: str
-    partition: int
     region: str
     mode: str
     #: name of the zone of the times that it writes behind a Z
@@ -39,10 +41,14 @@ class Registry:
     senders: dict[str, Sender] = field(default_factory=dict)
     unknown: dict[str, float] = field(default_factory=dict)
     since: float = 0.0
-    #: number of a datastream -> partition of its site
-    partitions: dict[int, int] = field(default_factory=dict)
-    #: year and month whose partition of the table `observation` is there
-    months: set[tuple[int, int]] = field(default_factory=set)
+    #: by number of a datastream: partition of its site, and the range in which its results count
+    partition: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    lowest: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    highest: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    #: months (since 1970) whose partition of the table `observation` is there
+    months: set[int] = field(default_factory=set)
+    #: until then (s) known keys are looked for before anything is copied
+    careful_until: float = float("-inf")
 
 
 def look_up(
@@ -83,22 +89,28 @@ def add_datastreams(
 def _load(conn: Connection[Any], registry: Registry, codes: set[str]) -> None:
     streams: dict[int, dict[str, tuple[int, str]]] = {}
     rows = conn.execute(
-        "SELECT t.id, t.code, t.site, t.region, t.mode, t.time_zone, d.id, d.name, d.unit"
+        "SELECT t.id, t.code, t.site, t.region, t.mode, t.time_zone,"
+        " d.id, d.name, d.unit, d.observed_property, d.valid_min, d.valid_max"
         " FROM thing t LEFT JOIN datastream d ON d.thing = t.id WHERE t.code = ANY(%s)",
         ([code for code in codes if code.isprintable()],),
     ).fetchall()
-    for thing, code, site, region, mode, zone, stream, name, unit in rows:
+    _make_room(registry, max((row[6] or 0 for row in rows), default=0))
+    for thing, code, site, region, mode, zone, stream, name, unit, observed, low, high in rows:
         if thing not in streams:
             streams[thing] = {}
             registry.senders[code] = Sender(
-                id=thing,
-                code=code,
-                partition=0 if site is None else partition_of(site),
-                region=region,
-                mode=mode,
-                zone=zone,
-                datastreams=streams[thing],
+                id=thing, code=code, region=region, mode=mode, zone=zone, datastreams=streams[thing]
             )
         if stream is not None:
             streams[thing][name] = (stream, unit)
-            registry.partitions[stream] = registry.senders[code].partition
+            registry.partition[stream] = 0 if site is None else partition_of(site)
+            registry.lowest[stream], registry.highest[stream] = valid_range(observed, low, high)
+
+
+def _make_room(registry: Registry, number: int) -> None:
+    """Let the arrays reach up to this number."""
+    if (more := number + 1 - len(registry.partition)) > 0:
+        more = max(more, len(registry.partition) // 2)
+        registry.partition = np.append(registry.partition, np.zeros(more, np.int64))
+        registry.lowest = np.append(registry.lowest, np.zeros(more))
+        registry.highest = np.append(registry.highest, np.zeros(more))

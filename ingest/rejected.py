@@ -15,9 +15,10 @@ from psycopg.rows import dict_row
 from domain.settings import Settings
 from domain.wire import encode
 from ingest import codecs
+from ingest.observations import make_partitions
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
-from ingest.store import POISON, keep, make_partitions, refused_because
+from ingest.store import POISON, keep, refused_because
 
 
 def main(argv: list[str]) -> int:
@@ -69,7 +70,8 @@ def replay(conn: Connection[Any], registry: Registry, number: int) -> str:
     decoded = codecs.read(topic, payload, at)
     arrival = Arrival(topic=topic, payload=payload, received_at=at, decoded=decoded)
     batch = resolve(conn, registry, [arrival], time.monotonic())
-    make_partitions(conn, registry, batch)
+    registry.careful_until = float("inf")
+    make_partitions(conn, registry, batch.columns)
     try:
         with conn.transaction():
             reason = keep(conn, registry, batch)[0].reason

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from psycopg import Connection
@@ -14,20 +14,21 @@ from psycopg import Connection
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
 from domain.thing import Reading
+from ingest.columns import Columns
 from ingest.decoded import Answer, Decoded
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
 
-#: nothing was observed by telemetry before this; such times come from clocks that were never set
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+#: nothing was observed by telemetry before 1990; such times come from clocks that were never set
+EARLIEST_US = (datetime(1990, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 #: a clock may be this much ahead of ours before we refuse what it says
-AHEAD = timedelta(hours=24)
+AHEAD_US = timedelta(hours=24) // MICROSECOND
 #: longest name of a datastream
 NAME_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One payload as it came, and what its codec read in it."""
 
     topic: str
@@ -36,16 +37,18 @@ class Arrival:
     decoded: Decoded
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Contents:
-    """What of an arrival may be stored, with numbers for names; `problems` tells, once each, what may not."""
+    """What of an arrival may be stored besides observations, with numbers for names; `problems` tells, once
+    each, what may not.
+    """
 
     arrival: Arrival
     #: of its sender, '' when that is not known
     region: str
-    problems: dict[str, None]
-    #: datastream's number, phenomenon time, result, time of receipt
-    observations: list[tuple[int, datetime, float, datetime]] = field(default_factory=list)
+    #: how many observations of it may be stored
+    observations: int = 0
+    problems: dict[str, None] = field(default_factory=dict)
     #: thing's number, name of the datastream, phenomenon time, text
     states: list[tuple[int, str, datetime, str]] = field(default_factory=list)
     fixes: list[tuple[TrackPoint, Sender]] = field(default_factory=list)
@@ -54,9 +57,22 @@ class Contents:
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
 
 
-def resolve(
-    conn: Connection[Any], registry: Registry, arrivals: Sequence[Arrival], now_s: float
-) -> list[Contents]:
+@dataclass(slots=True)
+class Batch:
+    """Arrivals with what of them may be stored: observations as columns, all else with each."""
+
+    contents: list[Contents]
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def part(self, begin: int, end: int) -> Batch:
+        """Return the arrivals begin..end-1 as a batch."""
+        return Batch(self.contents[begin:end], self.columns.between(begin, end))
+
+
+def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arrival], now_s: float) -> Batch:
     """Return what may be stored of each arrival; datastreams that a known thing newly names are added.
 
     Call it outside of a transaction that may be undone: what it adds is remembered. `now_s` as in `look_up`.
@@ -66,7 +82,10 @@ def resolve(
     senders = look_up(conn, registry, codes - {""}, now_s)
     if new := _new_datastreams(arrivals, senders):
         add_datastreams(conn, registry, new)
-    return [_contents(arrival, senders) for arrival in arrivals]
+    batch = Batch([], Columns())
+    for arrival in arrivals:
+        batch.contents.append(_contents(arrival, senders, batch))
+    return batch
 
 
 def _new_datastreams(
@@ -83,21 +102,23 @@ def _new_datastreams(
     }
 
 
-def _contents(arrival: Arrival, senders: Mapping[str, Sender]) -> Contents:
+def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> Contents:
     decoded = arrival.decoded
     sender = senders.get(decoded.device)
-    region = sender.region if sender else ""
-    contents = Contents(arrival=arrival, region=region, problems=dict.fromkeys(decoded.problems))
+    contents = Contents(arrival, sender.region if sender else "")
+    if decoded.problems:
+        contents.problems = dict.fromkeys(decoded.problems)
+    received_us = microseconds(arrival.received_at)
     for reading in decoded.readings:
         try:
-            _place(reading, _known(reading.thing, senders), contents)
+            _place(reading, _known(reading.thing, senders), contents, received_us, batch)
         except ValueError as error:
             contents.problems[str(error)] = None
     for item, times, place in _said(contents):
         try:
             sender = _known(decoded.device, senders)
             for at in times:
-                _check_clock(at, arrival.received_at)
+                _check_clock(at, microseconds(at), received_us)
             place.append((item, sender))
         except ValueError as error:
             contents.problems[str(error)] = None
@@ -118,37 +139,48 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield answer, (answer.at,), contents.answers
 
 
-def _place(reading: Reading, sender: Sender, contents: Contents) -> None:
+def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> None:
     """Add the reading where it belongs; ValueError says why it cannot be used."""
-    arrival, name = contents.arrival, reading.datastream
-    if not _is_usable(reading):
-        raise ValueError(f"{quoted(name)} in {quoted(reading.unit)} is no name of a datastream with its unit")
-    at = _time(reading, sender, arrival.received_at)
-    if isinstance(reading.result, str):
-        contents.states.append((sender.id, name, at, reading.result))
-        return
-    number, unit = sender.datastreams[name]
-    if arrival.decoded.unit_told and reading.unit and unit and reading.unit != unit:
-        raise ValueError(f"{name}: unit {quoted(reading.unit)} differs from the registered {unit!r}")
-    contents.observations.append((number, at, reading.result, arrival.received_at))
-
-
-def _time(reading: Reading, sender: Sender, received_at: datetime) -> datetime:
-    at = reading.phenomenon_time
+    _, name, at, result, told_unit = reading
+    known = sender.datastreams.get(name)
+    if known is None and not _is_usable(reading):
+        raise ValueError(f"{quoted(name)} in {quoted(told_unit)} is no name of a datastream with its unit")
     if at is None:
-        return received_at
-    if sender.zone != "UTC" and not at.utcoffset():
-        at = at.replace(tzinfo=_zone(sender.zone))
-    _check_clock(at, received_at)
-    return at.astimezone(UTC)
+        at, at_us = contents.arrival.received_at, received_us
+    else:
+        if sender.zone != "UTC" and not at.utcoffset():
+            at = at.replace(tzinfo=_zone(sender.zone))
+        if at.tzinfo is None:
+            raise ValueError(f"{name}: the time {at.isoformat()} has no UTC offset")
+        at_us = microseconds(at)
+        _check_clock(at, at_us, received_us)
+    if isinstance(result, str) or known is None:
+        contents.states.append((sender.id, name, at.astimezone(UTC), str(result)))
+        return
+    number, unit = known
+    if told_unit and unit and told_unit != unit and contents.arrival.decoded.unit_told:
+        raise ValueError(f"{name}: unit {quoted(told_unit)} differs from the registered {unit!r}")
+    columns = batch.columns
+    columns.stream.append(number)
+    columns.at_us.append(at_us)
+    columns.result.append(result)
+    columns.received_us.append(received_us)
+    columns.owner.append(len(batch.contents))
+    contents.observations += 1
 
 
-def _check_clock(at: datetime, received_at: datetime) -> None:
-    if at - received_at > AHEAD:
+def microseconds(at: datetime) -> int:
+    """Return the time in microseconds since 1970."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def _check_clock(at: datetime, at_us: int, received_us: int) -> None:
+    if at_us - received_us > AHEAD_US:
+        received = EPOCH + timedelta(microseconds=received_us)
         raise ValueError(
-            f"device clock: {at.isoformat()} is more than 24 h ahead of its receipt {received_at.isoformat()}"
+            f"device clock: {at.isoformat()} is more than 24 h ahead of its receipt {received.isoformat()}"
         )
-    if at < EARLIEST:
+    if at_us < EARLIEST_US:
         raise ValueError(f"device clock: {at.isoformat()} is before 1990, the clock was never set")
 
 

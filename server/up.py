@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from types import FrameType
@@ -73,7 +73,7 @@ def interrupt_on_signals() -> None:
 
 
 @contextmanager
-def running(settings: Settings, say: Say = log.info) -> Iterator[Stack]:
+def running(settings: Settings, say: Say = log.info, processes: Sequence[str] = PROCESSES) -> Iterator[Stack]:
     """Run the whole installation for the length of the block; what dies is started again.
 
     `say` is given one line for each thing that happens. RuntimeError, with what to do: it runs already, a
@@ -86,7 +86,7 @@ def running(settings: Settings, say: Say = log.info) -> Iterator[Stack]:
             settings = _start_servers(settings, children, say)
             with psycopg.connect(settings.database_url, autocommit=True) as conn:
                 migrate(conn)
-            children += launch([_process(name, settings) for name in PROCESSES], say)
+            children += launch([_process(name, settings) for name in processes], say)
         except BaseException:
             halt(children)
             raise

@@ -1,4 +1,4 @@
-"""From observations to levels: mark, put into hours, ask the models, fold the level, say what has changed."""
+"""From observations to levels: put into hours, ask the models, fold the level, say what has changed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from psycopg import Connection
 
 from domain.flow import Event, Handler
+from domain.quality import DISTRUSTED
 from domain.wire import new_id
 from warning import rules, sites
-from warning.quality import marks
 from warning.recall import Window, recall
-from warning.record import rows_since, strangers, write, write_flags
+from warning.record import rows_since, strangers, write
 from warning.rules import Rule
 from warning.series import HOUR_US
 from warning.sites import Registry
@@ -27,7 +27,7 @@ from warning.windows import Flags, Floats, Ints
 REFRESH_S = 60.0
 
 #: an observation as the event carries it, see domain.wire.pack
-PACKED = np.dtype([("stream", "<i4"), ("at", "<i8"), ("result", "<f8")])
+PACKED = np.dtype([("stream", "<i4"), ("at", "<i8"), ("result", "<f8"), ("flags", "<i2")])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,18 +68,19 @@ class _Take:
     stream: Ints
     at_us: Ints
     result: Floats
+    flags: Ints
     event: Ints
 
     def only(self, chosen: Flags) -> _Take:
         """Return the chosen ones."""
         return _Take(stream=self.stream[chosen], at_us=self.at_us[chosen], result=self.result[chosen],
-                     event=self.event[chosen])  # fmt: skip
+                     flags=self.flags[chosen], event=self.event[chosen])  # fmt: skip
 
 
 def _assess(conn: Connection[Any], desk: Desk, events: Sequence[Event]) -> None:
     take = _unpack(events)
     _refresh(conn, desk, take.stream)
-    take = _believed(conn, desk.registry, take, events)
+    take = take.only(((take.flags & int(DISTRUSTED)) == 0) & (desk.registry.site[take.stream] >= 0))
     hours = _by_hour(desk.registry, take, np.ones(len(take.stream), np.int64))
     firsts: dict[int, int] = {}
     for site, _, hour, *_ in hours:
@@ -100,6 +101,7 @@ def _unpack(events: Sequence[Event]) -> _Take:
         stream=records["stream"].astype(np.int64),
         at_us=records["at"].astype(np.int64),
         result=records["result"].astype(np.float64),
+        flags=records["flags"].astype(np.int64),
         event=np.repeat([event.id for event in events], [len(part) for part in packed]),
     )
 
@@ -113,22 +115,6 @@ def _refresh(conn: Connection[Any], desk: Desk, streams: Ints) -> None:
         del desk.windows[site]
     if not desk.registry.knows(streams):
         raise LookupError(f"no datastream for some of the observations; numbers {np.unique(streams)[:20]}")
-
-
-def _believed(conn: Connection[Any], registry: Registry, take: _Take, events: Sequence[Event]) -> _Take:
-    """Store the marks; return the results that have none and that a rule looks at."""
-    received = {event.id: int(event.at.timestamp() * 1e6) for event in events}
-    found = marks(
-        take.result,
-        take.at_us,
-        registry.lowest[take.stream],
-        registry.highest[take.stream],
-        np.array([received[id_] for id_ in take.event.tolist()], np.int64),
-    )
-    marked = found["range"] | found["future"]
-    if marked.any():
-        write_flags(conn, take.stream, take.at_us, found)
-    return take.only(~marked & (registry.site[take.stream] >= 0))
 
 
 def _by_hour(registry: Registry, take: _Take, fresh: Ints) -> list[tuple[int, int, int, int, int, int]]:

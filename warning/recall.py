@@ -10,10 +10,10 @@ import numpy as np
 from psycopg import Connection
 
 from domain.alert import Level
+from domain.quality import DISTRUSTED
 from domain.thing import partition_of
 from warning.evaluate import Answered
 from warning.level import State
-from warning.quality import AHEAD_US
 from warning.series import HOUR_US, LEAST_ROWS, SUMMED, Series, hour_of
 from warning.sites import Site
 
@@ -86,7 +86,7 @@ def recall(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> dict[int
     """Return the windows of these sites (each with the first hour that must be assessed), read from the
     database.
 
-    Marked results are left out, and those that will be marked when their event is handled.
+    Results with a mark that models do not trust are left out.
     """
     series, included = _series(conn, sites)
     windows = {
@@ -117,25 +117,22 @@ def _series(conn: Connection[Any], sites: Sequence[tuple[Site, int]]) -> tuple[d
     rows = conn.execute(
         # one statement, so that both see the same moment: an event waits exactly if what it
         # brought is counted below and has not been handled yet
-        "WITH stream AS (SELECT * FROM unnest(%(ids)s::int[], %(low)s::float8[], %(high)s::float8[],"
-        "   %(um)s::float8[], %(since)s::float8[]) AS s (id, low, high, um, since)),"
+        "WITH stream AS (SELECT * FROM unnest(%(ids)s::int[], %(um)s::float8[],"
+        "   %(since)s::float8[]) AS s (id, um, since)),"
         " recent AS (SELECT s.id, s.um, o.phenomenon_time AS at, o.result FROM stream s"
         "   JOIN observation o ON o.datastream = s.id AND o.phenomenon_time > to_timestamp(s.since)"
-        "   WHERE o.phenomenon_time > to_timestamp(%(all_since)s) AND o.result BETWEEN s.low AND s.high"
-        "   AND o.phenomenon_time <= o.received_at + %(ahead)s * interval '1 microsecond'),"
+        "   WHERE o.phenomenon_time > to_timestamp(%(all_since)s) AND o.flags & %(distrusted)s = 0),"
         " counted AS (SELECT id, count(*) AS rows FROM recent GROUP BY id),"
         " older AS (SELECT s.id, s.um, o.at, o.result FROM stream s LEFT JOIN counted c ON c.id = s.id"
         "   CROSS JOIN LATERAL"
         "   (SELECT phenomenon_time AS at, result FROM observation WHERE datastream = s.id"
-        "    AND phenomenon_time <= to_timestamp(s.since) AND result BETWEEN s.low AND s.high"
+        "    AND phenomenon_time <= to_timestamp(s.since) AND flags & %(distrusted)s = 0"
         "    ORDER BY phenomenon_time DESC LIMIT %(older)s) o"
         "   WHERE coalesce(c.rows, 0) < %(rows)s),"
         " hourly AS (SELECT id, ((extract(epoch FROM at) * 1000000)::bigint - 1) / %(hour)s AS hour,"
         "   sum(round(result * um))::bigint AS total, count(*) AS count,"
         "   max((extract(epoch FROM at) * 1000000)::bigint) AS newest"
-        "   FROM (SELECT * FROM recent UNION ALL SELECT * FROM older) o"
-        "   WHERE NOT EXISTS (SELECT FROM flag f WHERE f.datastream = o.id AND f.phenomenon_time = o.at)"
-        "   GROUP BY 1, 2)"
+        "   FROM (SELECT * FROM recent UNION ALL SELECT * FROM older) o GROUP BY 1, 2)"
         " SELECT id, array_agg(hour ORDER BY hour), array_agg(total ORDER BY hour),"
         "   array_agg(count ORDER BY hour), array_agg(newest ORDER BY hour) FROM hourly GROUP BY id"
         " UNION ALL SELECT NULL, array_agg(id), NULL, NULL, NULL FROM ("
@@ -156,12 +153,10 @@ def _columns(streams: Sequence[tuple[Any, int]]) -> dict[str, object]:
     since = [(first + 1) * HOUR_US / 1e6 for _, first in streams]
     return {
         "ids": [stream.id for stream, _ in streams],
-        "low": [stream.lowest for stream, _ in streams],
-        "high": [stream.highest for stream, _ in streams],
         "um": [stream.micrometres for stream, _ in streams],
         "since": since,
         "all_since": min(since, default=0),
-        "ahead": AHEAD_US,
+        "distrusted": int(DISTRUSTED),
         "older": LEAST_ROWS * 12,
         "rows": LEAST_ROWS,
         "hour": HOUR_US,

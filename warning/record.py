@@ -1,4 +1,4 @@
-"""What the assessing writes: marks, assessments, levels, and the events that tell of them."""
+"""What the assessing writes: assessments, levels, and the events that tell of them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,9 @@ from domain.wire import new_id
 from warning.recall import Window
 from warning.series import hour_of
 from warning.walk import Told
-from warning.windows import Flags, Ints
 
 #: the newest assessed time of a site stands in the table at least this exactly
 AS_OF_US = 60_000_000
-
-
-def write_flags(conn: Connection[Any], stream: Ints, at_us: Ints, marks: Mapping[str, Flags]) -> None:
-    """Store which results are marked and why."""
-    for reason, marked in marks.items():
-        conn.execute(
-            "INSERT INTO flag (datastream, phenomenon_time, reason, noted_at)"
-            " SELECT s, to_timestamp(0) + us * interval '1 microsecond', %s, now()"
-            " FROM unnest(%s::int[], %s::bigint[]) AS f (s, us) ON CONFLICT DO NOTHING",
-            (reason, stream[marked].tolist(), at_us[marked].tolist()),
-        )
 
 
 def strangers(conn: Connection[Any], name: str, sites: Collection[int]) -> list[int]:

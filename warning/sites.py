@@ -12,7 +12,6 @@ from psycopg import Connection
 
 from warning import rules
 from warning.evaluate import Slot
-from warning.quality import valid_range
 from warning.rules import Rule
 from warning.series import MICROMETRES
 from warning.windows import Floats, Ints
@@ -28,8 +27,6 @@ class Stream:
 
     id: int
     name: str
-    lowest: float
-    highest: float
     micrometres: int
     slot: Slot
 
@@ -63,8 +60,6 @@ class Registry:
 
     sites: Mapping[int, Site] = field(default_factory=dict)
     site: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    lowest: Floats = field(default_factory=lambda: np.zeros(0))
-    highest: Floats = field(default_factory=lambda: np.zeros(0))
     micrometres: Floats = field(default_factory=lambda: np.zeros(0))
 
     def knows(self, streams: Ints) -> bool:
@@ -75,17 +70,15 @@ class Registry:
 def load(conn: Connection[Any], known: Mapping[str, Rule]) -> Registry:
     """Return the registry as it stands; what cannot be used is said in the log."""
     rows = conn.execute(
-        "SELECT d.id, d.name, d.observed_property, d.unit, d.valid_min, d.valid_max, t.code, t.site"
+        "SELECT d.id, d.name, d.observed_property, d.unit, t.code, t.site"
         " FROM datastream d JOIN thing t ON t.id = d.thing ORDER BY t.code, d.name"
     ).fetchall()
     rated, numbers = _sites(conn, known), _Sensors()
     used: dict[int, list[Stream]] = {site: [] for site in rated}
     size = max((row[0] for row in rows), default=-1) + 1
-    site, lowest, highest = np.full(size, UNKNOWN), np.zeros(size), np.zeros(size)
-    micrometres = np.zeros(size)
-    for id_, name, observed, unit, low, high, thing, at in rows:
+    site, micrometres = np.full(size, UNKNOWN), np.zeros(size)
+    for id_, name, observed, unit, thing, at in rows:
         site[id_] = UNUSED
-        lowest[id_], highest[id_] = valid_range(observed, low, high)
         if at not in rated or observed not in rated[at][2].inputs:
             continue
         if unit not in MICROMETRES:
@@ -97,8 +90,6 @@ def load(conn: Connection[Any], known: Mapping[str, Rule]) -> Registry:
             Stream(
                 id=id_,
                 name=f"{thing}/{name}",
-                lowest=lowest[id_],
-                highest=highest[id_],
                 micrometres=MICROMETRES[unit],
                 slot=Slot(observed, numbers.of(at, thing, observed)),
             )
@@ -106,8 +97,6 @@ def load(conn: Connection[Any], known: Mapping[str, Rule]) -> Registry:
     return Registry(
         sites={id_: _site(id_, *about, used[id_]) for id_, about in rated.items()},
         site=site,
-        lowest=lowest,
-        highest=highest,
         micrometres=micrometres,
     )
 

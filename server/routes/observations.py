@@ -43,8 +43,7 @@ class Latest(Observation):
 #: the columns of Observation, of a row `o` of table observation
 COLUMNS: LiteralString = (
     " o.phenomenon_time, o.result, o.received_at,"
-    " ARRAY(SELECT f.reason FROM flag f WHERE f.datastream = o.datastream"
-    "       AND f.phenomenon_time = o.phenomenon_time ORDER BY f.reason) AS flags,"
+    " flag_words(o.flags) AS flags,"
     " coalesce((SELECT jsonb_agg(jsonb_build_object('result', r.result, 'received_at', r.received_at)"
     "                            ORDER BY r.received_at) FROM observation_revision r"
     "           WHERE r.datastream = o.datastream AND r.phenomenon_time = o.phenomenon_time),"
@@ -78,11 +77,7 @@ def list_latest(
         "       AND (%(site)s::text IS NULL OR s.code = %(site)s)"
         "       AND (%(thing)s::text IS NULL OR t.code = %(thing)s) ORDER BY t.code LIMIT %(limit)s) t"
         " LEFT JOIN hazard_site s ON s.id = t.site JOIN datastream d ON d.thing = t.id"
-        # a time in the future would hide all that comes before it
-        " CROSS JOIN LATERAL (SELECT * FROM observation o WHERE o.datastream = d.id AND NOT EXISTS ("
-        "   SELECT FROM flag f WHERE f.datastream = o.datastream"
-        "   AND f.phenomenon_time = o.phenomenon_time AND f.reason = 'future')"
-        "   ORDER BY o.phenomenon_time DESC LIMIT 1) o"
+        " JOIN latest o ON o.datastream = d.id"
         " ORDER BY t.code, d.name",
         {"region": caller.region, "site": site, "thing": thing, "after": after, "limit": limit},
     )

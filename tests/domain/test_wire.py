@@ -35,6 +35,7 @@ observations = st.builds(
     datastream=st.integers(-(2**31), 2**31 - 1),
     phenomenon_time=st.datetimes(timezones=st.just(UTC)),
     result=st.floats(allow_nan=False),
+    flags=st.integers(0, 255),
 )
 
 
@@ -44,10 +45,10 @@ def test_packed_observations_come_back_exactly(batch: list[Observation]) -> None
 
 
 def test_the_packed_form_is_what_it_says() -> None:
-    # int32 7, int64 microseconds since 1970, float64 1.5, little endian
+    # int32 7, int64 microseconds since 1970, float64 1.5, int16 5, little endian
     at = datetime(1970, 1, 1, 0, 0, 0, 258, tzinfo=UTC)
-    packed = pack([Observation(datastream=7, phenomenon_time=at, result=1.5)])
-    assert packed.hex() == "070000000201000000000000000000000000f83f"
+    packed = pack([Observation(datastream=7, phenomenon_time=at, result=1.5, flags=5)])
+    assert packed.hex() == "070000000201000000000000000000000000f83f0500"
 
 
 def test_a_time_in_another_zone_is_the_same_moment() -> None:

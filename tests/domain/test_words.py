@@ -15,7 +15,7 @@ from domain.geo import Position
 from domain.incident import ANSWERS, MOVES, DispatchState, IllegalMove, check_move
 from domain.lead import Evidence, Lead
 from domain.patrol import Patrol, TrackPoint
-from domain.thing import PARTITIONS, Observation, Reading, partition_of
+from domain.thing import PARTITIONS, Observation, partition_of
 
 ID = UUID(int=7)
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -36,7 +36,6 @@ def test_levels_are_ordered_and_have_their_words() -> None:
     "make",
     [
         lambda: Observation(datastream=1, phenomenon_time=NAIVE, result=0),
-        lambda: Reading(thing="x", datastream="y", phenomenon_time=NAIVE, result=0),
         lambda: TrackPoint(device="x", at=NAIVE, position=HERE),
         lambda: Patrol(id=ID, device="x", inspector="y", started_at=NAIVE),
         lambda: Patrol(id=ID, device="x", inspector="y", started_at=NOON, ended_at=NAIVE),
@@ -48,10 +47,6 @@ def test_levels_are_ordered_and_have_their_words() -> None:
 def test_a_time_without_offset_is_refused_everywhere(make: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match="has no UTC offset"):
         make()
-
-
-def test_a_reading_may_have_no_time() -> None:
-    assert Reading(thing="x", datastream="y", phenomenon_time=None, result="OK").phenomenon_time is None
 
 
 def test_a_patrol_does_not_end_before_it_starts() -> None:

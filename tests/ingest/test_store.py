@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
+from domain.thing import Reading
 from domain.wire import unpack, up_topic
-from ingest.store import Outcome
+from ingest.decoded import Decoded
+from ingest.registry import Registry
+from ingest.resolve import Arrival, resolve
+from ingest.store import Outcome, save
 from server.migrate import has_timescaledb
 from server.registry import register
 
@@ -184,6 +188,15 @@ def test_what_a_clock_may_say(enrolled: Connection[Any], put: Put, at: datetime,
     if reason:
         assert reason in outcome.reason
         assert [row[:4] for row in rejected(enrolled)] == [(*message, "st-a", 1)]
+
+
+def test_a_time_without_offset_is_no_time(enrolled: Connection[Any]) -> None:
+    """No codec gives one; if one ever did, its payload would go to quarantine and stop nothing."""
+    naive = Reading("st-a", "rain", datetime(2026, 8, 12, 2), 1.5)  # noqa: DTZ001
+    arrival = Arrival("$dp", b"?", RECEIVED, Decoded(device="st-a", readings=(naive,)))
+    registry = Registry()
+    [outcome] = save(enrolled, registry, resolve(enrolled, registry, [arrival], 0))
+    assert outcome == Outcome(kept=False, reason="rain: the time 2026-08-12T02:00:00 has no UTC offset")
 
 
 def test_one_bad_time_of_a_packet_leaves_the_others(enrolled: Connection[Any], put: Put) -> None:

@@ -38,10 +38,11 @@ INSERT INTO thing (code, kind, name, site, region, state)
 INSERT INTO thing (code, kind, name, region) VALUES ('phone-{x}', 'phone', 'phone-{x}', '{region}');
 INSERT INTO datastream (thing, name, observed_property, unit)
     SELECT id, 'stream/{x}-{x}', 'displacement', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
-INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now() FROM datastream WHERE name = 'stream/{x}-{x}';
+INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now(), 1 FROM datastream
+    WHERE name = 'stream/{x}-{x}';
+SELECT fill_latest();
 INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2.5, now() FROM datastream
     WHERE name = 'stream/{x}-{x}';
-INSERT INTO flag SELECT id, '2026-07-01Z', 'range', now() FROM datastream WHERE name = 'stream/{x}-{x}';
 INSERT INTO unit (code, name_zh, name_en, region, device, lon, lat)
     VALUES ('unit-{x}', '队-{x}', 'team-{x}', '{region}', 'phone-{x}', 106, 36);
 INSERT INTO recipient (name, channel, address, region) VALUES ('to-{x}', 'mqtt', 'phone-{x}', '{region}');

@@ -10,7 +10,7 @@ from itertools import islice
 
 import pytest
 
-from server import bench_load
+from server.bench import path_load
 from server.gauge import quantile
 
 NOW = datetime(2026, 7, 20, tzinfo=UTC)
@@ -41,15 +41,15 @@ def test_short_run_prints_one_object_with_all_figures() -> None:
 
 
 def test_background_has_the_mix_that_the_help_tells() -> None:
-    said = list(islice(bench_load.background(1000, 10, NOW), 5000))
+    said = list(islice(path_load.background(1000, 10, NOW), 5000))
     framed = sum(count for count, (topic, _) in said if topic == "$dp")
     results = sum(count for count, _ in said)
-    assert framed / results == pytest.approx(bench_load.FRAMED, abs=0.01)
+    assert framed / results == pytest.approx(path_load.FRAMED, abs=0.01)
 
 
 def test_background_never_repeats_a_time_nor_reaches_into_the_future() -> None:
     seen = set()
-    for _, (topic, payload) in islice(bench_load.background(1000, 10, NOW), 3000):
+    for _, (topic, payload) in islice(path_load.background(1000, 10, NOW), 3000):
         if topic == "$dp":
             [(device, sensors)] = json.loads(payload[3:]).items()
             [at] = sensors["L1_LF_1"]

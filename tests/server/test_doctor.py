@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from domain.flow import BACK_OFF_S, emit, handle
 from server import doctor, run_state
+from server.migrate import SCHEMA
 from server.registry import register
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
@@ -66,7 +67,7 @@ def test_all_is_well(ask: Ask, db: Connection[Any], state: Path, broker: str) ->
     facts = report["database"]
     row = db.execute("SELECT timescaledb, current_setting('server_version') FROM installation").fetchone()
     assert (facts["timescaledb"] is not None, facts["version"]) == row
-    assert facts["schema"] == "0006_case.sql"
+    assert facts["schema"] == max(path.name for path in SCHEMA.glob("*.sql"))
     assert facts["size_bytes"] > 1_000_000
     assert report["broker"] == {"reachable": True, "address": broker.removeprefix("mqtt://")}
     assert report["state"]["path"] == str(state)
@@ -79,12 +80,12 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
     for month in ("2026-06-30Z", "2026-07-01Z", "2055-01-01Z"):
         db.execute("SELECT ensure_observation_partition(%s)", (month,))
     db.execute(
-        "INSERT INTO observation SELECT d.id, at::timestamptz, 1, at::timestamptz + late * interval '1 s'"
+        "INSERT INTO observation"
+        " SELECT d.id, at::timestamptz, 1, at::timestamptz + late * interval '1 s', flags"
         " FROM datastream d JOIN thing t ON t.id = d.thing,"
-        " (VALUES ('2026-06-30Z', 5), ('2026-07-01Z', 90), ('2055-01-01Z', 0)) v (at, late)"
+        " (VALUES ('2026-06-30Z', 5, 0), ('2026-07-01Z', 90, 0), ('2055-01-01Z', 0, 2)) v (at, late, flags)"
         " WHERE t.code = 'st-1'"
     )
-    db.execute("INSERT INTO flag SELECT id, '2055-01-01Z', 'future', now() FROM datastream LIMIT 1")
     db.execute("INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2, now() FROM datastream LIMIT 1")
     assert ask()[1]["observations"] == {
         "oldest": "2026-06-30T00:00:00+00:00", "newest": "2026-07-01T00:00:00+00:00", "lag_s": 90,

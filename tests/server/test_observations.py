@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 from psycopg import Connection
 
+from domain.quality import Flag
+
 SERIES = {"thing": "thing/A-A", "datastream": "stream/A-A"}
 
 
@@ -23,6 +25,7 @@ def db(client: TestClient, database_url: str) -> Iterator[Connection[Any]]:
                 " FROM datastream WHERE name = 'stream/A-A'",
                 (hour, hour * 10),
             )
+        conn.execute("SELECT fill_latest()")
         yield conn
 
 
@@ -78,9 +81,10 @@ def test_the_newest_of_each_datastream(client: TestClient, db: Connection[Any]) 
 def test_a_result_from_the_future_does_not_hide_the_newest(client: TestClient, db: Connection[Any]) -> None:
     db.execute("SELECT ensure_observation_partition('2035-01-01Z')")
     db.execute(
-        "WITH late AS (INSERT INTO observation SELECT id, '2035-01-01Z', 99, now() FROM datastream"
-        " WHERE name = 'stream/A-A' RETURNING datastream)"
-        " INSERT INTO flag SELECT datastream, '2035-01-01Z', 'future', now() FROM late"
+        "INSERT INTO observation SELECT id, '2035-01-01Z', 99, now(), %s FROM datastream"
+        " WHERE name = 'stream/A-A'",
+        (int(Flag.FUTURE),),
     )
+    db.execute("SELECT fill_latest()")
     assert client.get("/observations/latest").json()[0]["result"] == 30
     assert results(client)[:2] == [99, 30], "the series hides nothing"

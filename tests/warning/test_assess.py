@@ -18,6 +18,10 @@ from domain.alert import Level
 from domain.flow import Handler, emit, handle
 from domain.thing import Observation, partition_of
 from domain.wire import pack
+from ingest.columns import Columns
+from ingest.observations import make_partitions, store
+from ingest.registry import Registry, look_up
+from ingest.resolve import microseconds
 from server.registry import register
 from warning import rules
 from warning.assess import assessor
@@ -77,19 +81,16 @@ class Feed:
 
     def store(self, said: Iterable[Said], received: datetime | None = None) -> None:
         """Store observations and emit them, all in one event, as ingest does."""
-        rows = [
-            Observation(
-                datastream=self.streams[stream], phenomenon_time=START + timedelta(hours=hour), result=x
-            )
-            for stream, hour, x in said
-        ]
-        for month in {row.phenomenon_time.replace(day=1, hour=0, minute=0) for row in rows}:
-            self.conn.execute("SELECT ensure_observation_partition(%s)", (month,))
-        self.conn.cursor().executemany(
-            "INSERT INTO observation VALUES (%s, %s, %s, coalesce(%s, now() + interval '100 years'))",
-            [(row.datastream, row.phenomenon_time, row.result, received) for row in rows],
-        )
-        emit(self.conn, "observed", subject="", partition=partition_of(self.site), packed=pack(rows))
+        registry, columns = Registry(), Columns()
+        look_up(self.conn, registry, [f"{self.code}-{stream}" for stream in self.streams], 0)
+        received_us = microseconds(received or datetime.now(UTC) + timedelta(days=36525))
+        for place, (stream, hour, x) in enumerate(said):
+            at_us = microseconds(START + timedelta(hours=hour))
+            row = (self.streams[stream], at_us, x, received_us, place)
+            for column, value in zip(columns.lists, row, strict=True):
+                column.append(value)
+        make_partitions(self.conn, registry, columns)
+        store(self.conn, registry, columns, careful=True)
 
     def tell(self, *said: Said) -> None:
         """Store observations in one event, and have it handled."""
@@ -108,10 +109,11 @@ class Feed:
     def flags(self) -> list[tuple[float, str]]:
         """Return (hour after START, reason) of every mark."""
         rows = self.conn.execute(
-            "SELECT phenomenon_time, reason FROM flag WHERE datastream = ANY(%s) ORDER BY 1",
+            "SELECT phenomenon_time, flag_words(flags) FROM observation"
+            " WHERE datastream = ANY(%s) AND flags <> 0 ORDER BY 1",
             (list(self.streams.values()),),
         )
-        return [((at - START) / timedelta(hours=1), reason) for at, reason in rows]
+        return [((at - START) / timedelta(hours=1), word) for at, marked in rows for word in marked]
 
     def work(self, limit: int = 50) -> None:
         """Handle all that waits."""
@@ -315,7 +317,8 @@ def test_what_cannot_be_believed_is_marked_kept_and_not_used(feed: Callable[...,
     ahead = (datetime.now(UTC) - START) / timedelta(hours=1)
     site.tell(*dry(range(1, 5)))
     site.tell(("rain", 5, 501.0), ("rain", 6, -1.0))
-    site.tell(("rain", ahead + 0.2, 30.0))  # twelve minutes
+    site.store([("rain", ahead + 0.2, 30.0)], datetime.now(UTC))  # twelve minutes
+    site.work()
     assert site.flags() == [(5, "range"), (6, "range"), (pytest.approx(ahead + 0.2), "future")]
     assert site.level()[::2] == (0, 4) and site.rows() == []
     site.restart()
@@ -338,12 +341,9 @@ def test_marks_of_events_that_still_wait_are_known_when_a_window_is_read(feed: C
 
 def test_the_mark_of_the_future_is_made_by_the_time_of_receipt(feed: Callable[..., Feed]) -> None:
     site = feed(rain="rainfall")
-    site.store([("rain", 5, 25.0)])
-    site.conn.execute(
-        "UPDATE event SET created_at = %s WHERE consumer = 'assess'", (START + timedelta(hours=4.8),)
-    )
+    site.store([("rain", 5, 25.0)], START + timedelta(hours=4.8))
     site.work()
-    assert site.flags() == [(5, "future")]
+    assert site.flags() == [(5, "future")] and site.rows() == []
 
 
 def test_missing_inputs_are_named(feed: Callable[..., Feed]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote
@@ -21,7 +21,8 @@ IN_FLIGHT = 5000
 TICK_S = 0.005
 PATIENCE_S = 20.0
 
-CONNECT, PUBLISH_QOS1, DISCONNECT = 0x10, 0x32, b"\xe0\x00"
+CONNECT, PUBLISH, PUBLISH_QOS1, SUBSCRIBE, SUBACK = 0x10, 0x30, 0x32, 0x82, 0x90
+PUBACK, DISCONNECT = b"\x40\x02", b"\xe0\x00"
 CONNACK_SIZE, PUBACK_SIZE = 4, 4
 
 
@@ -40,23 +41,30 @@ def packets(messages: Iterable[tuple[int, tuple[str, bytes]]]) -> list[Packet]:
     ]
 
 
-def speak(broker: SplitResult, client_id: str, said: Sequence[Packet], rate: float, seconds: float) -> int:
-    """Say the packets at this rate (results/s; 0: as fast as the broker takes them) for so many seconds at
-    most; return how many results were in what was said, all of it acknowledged.
+def speak(
+    broker: SplitResult,
+    client_id: str,
+    said: Sequence[Packet],
+    due: Callable[[float], float],
+    seconds: float,
+) -> int:
+    """Say the packets for so many seconds at most; return how many results were in what was said, all of it
+    acknowledged.
 
-    ConnectionError: the broker refuses, or does not acknowledge for 20 s.
+    `due` tells how many results may have been said after so many seconds. ConnectionError: the broker
+    refuses, or does not acknowledge for 20 s.
     """
-    with _connected(broker, client_id) as sock:
+    with connected(broker, client_id) as sock:
         began, results, sent, answered = time.monotonic(), 0, 0, 0
         while sent < len(said) and (spent_s := time.monotonic() - began) < seconds:
-            due, first = rate * spent_s if rate else float("inf"), sent
-            while sent < len(said) and results <= due and sent - answered // PUBACK_SIZE < IN_FLIGHT:
+            allowed, first = due(spent_s), sent
+            while sent < len(said) and results <= allowed and sent - answered // PUBACK_SIZE < IN_FLIGHT:
                 results += said[sent].results
                 sent += 1
             if sent > first:
                 sock.sendall(b"".join(packet.data for packet in said[first:sent]))
             answered += _answer_size(sock, TICK_S)
-            if rate:
+            if results > allowed:
                 time.sleep(TICK_S)
         last = time.monotonic()
         while answered // PUBACK_SIZE < sent:
@@ -67,8 +75,51 @@ def speak(broker: SplitResult, client_id: str, said: Sequence[Packet], rate: flo
     return results
 
 
+def listen(broker: SplitResult, client_id: str, topic: str, ready: Callable[[], None]) -> Iterator[int]:
+    """Subscribe at QoS 1, acknowledge what comes, and yield how many messages came after each read."""
+    with connected(broker, client_id) as sock:
+        name = _text(topic)
+        sock.sendall(bytes((SUBSCRIBE,)) + _length(len(name) + 3) + b"\0\1" + name + b"\1")
+        waiting, heard, told = bytearray(), 0, False
+        while data := sock.recv(1 << 18):
+            waiting += data
+            ids, read = [], 0
+            for kind, begin, end in _packets_in(waiting):
+                read = end
+                if kind == SUBACK and not told:
+                    told = True
+                    ready()
+                elif kind & 0xF0 == PUBLISH:
+                    name_length = int.from_bytes(waiting[begin : begin + 2], "big")
+                    ids.append(bytes(waiting[begin + 2 + name_length : begin + 4 + name_length]))
+            del waiting[:read]
+            if ids:
+                sock.sendall(b"".join(PUBACK + each for each in ids))
+                heard += len(ids)
+                yield heard
+
+
+def _packets_in(data: bytearray) -> Iterator[tuple[int, int, int]]:
+    """Yield the kind, the begin of the body and the end of each whole packet."""
+    end = 0
+    while end + 2 <= len(data):
+        size, shift, place = 0, 0, end + 1
+        while place < len(data) and data[place] & 0x80:
+            size |= (data[place] & 0x7F) << shift
+            shift, place = shift + 7, place + 1
+        if place >= len(data):
+            return
+        size |= data[place] << shift
+        begin, kind = place + 1, data[end]
+        if begin + size > len(data):
+            return
+        end = begin + size
+        yield kind, begin, end
+
+
 @contextmanager
-def _connected(broker: SplitResult, client_id: str) -> Iterator[socket.socket]:
+def connected(broker: SplitResult, client_id: str) -> Iterator[socket.socket]:
+    """Yield a connection on which the broker has said yes; ConnectionError when it does not."""
     user, password = (unquote(part or "") for part in (broker.username, broker.password))
     flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)  # clean session, user name, password
     names = [client_id, *filter(None, (user, password))]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.settings import Settings
 from domain.wire import encode, up_topic
-from server.bench_wire import packets, speak
+from server.bench.wire import packets, speak
 
 #: what the load is made of, for people
 MIX = """The background: of each 5 of 500 stations 3 are national ones whose `$dp` frames hold 6 results
@@ -97,7 +97,9 @@ def main(argv: Sequence[str]) -> int:
     load = background(args.rate, args.seconds, datetime.now(UTC))
     said = packets(until(load, args.rate * args.seconds))
     print("ready", flush=True)
-    results = speak(Settings.from_env().broker(), "bench-background", said, args.rate, args.seconds)
+    results = speak(
+        Settings.from_env().broker(), "bench-background", said, lambda s: args.rate * s, args.seconds
+    )
     print(json.dumps({"said": results}))
     return 0
 

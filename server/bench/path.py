@@ -29,7 +29,8 @@ from psycopg import Connection
 
 from domain.settings import Settings
 from domain.wire import decode, down_topic
-from server import apart, bench_load
+from server import apart
+from server.bench import path_load as load
 from server.gauge import cpu_s, quantile, rss_mb_of
 from server.registry import register
 from server.up import Stack, running
@@ -64,11 +65,10 @@ class Run:
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; one JSON object with --json."""
-    text = f"{__doc__}\n{bench_load.MIX}"
+    text = f"{__doc__}\n{load.MIX}"
     parser = argparse.ArgumentParser(
-        prog="liupan bench", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="liupan bench path", description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["path"])
     parser.add_argument("--rate", type=float, default=5000.0, help="background observations/s (default 5000)")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the load (default 30)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -89,7 +89,7 @@ def measure(settings: Settings, rate: float, seconds: float) -> dict[str, object
         _until(lambda: _connected(conn) == len(OURS), "the processes do not reach the database")
         start_s = time.monotonic() - began
         run = Run(stack=stack, conn=conn, rate=rate, seconds=seconds)
-        register(conn, bench_load.registry(len(run.sites)))
+        register(conn, load.registry(len(run.sites)))
         client = _listen(run)
         _tell_past(run, client)
         figures = _under_load(run, client)
@@ -100,7 +100,7 @@ def measure(settings: Settings, rate: float, seconds: float) -> dict[str, object
 
 def _under_load(run: Run, client: Client) -> dict[str, object]:
     """Put the load on, probe each site once, and return rates, times, memory and what the processors did."""
-    speaker = [sys.executable, "-P", "-m", "server.bench_load", str(run.rate), str(run.seconds)]
+    speaker = [sys.executable, "-P", "-m", "server.bench.path_load", str(run.rate), str(run.seconds)]
     env = {**os.environ, "LIUPAN_MQTT_URL": run.stack.settings.mqtt_url}
     with subprocess.Popen(speaker, env=env, stdout=subprocess.PIPE) as child:  # noqa: S603 - our own
         assert child.stdout is not None  # noqa: S101 - it is a pipe
@@ -110,7 +110,7 @@ def _under_load(run: Run, client: Client) -> dict[str, object]:
         since, at, cpu = datetime.now(UTC), time.monotonic(), cpu_s(pids)
         for number, site in enumerate(run.sites):
             time.sleep(max(0.0, at + number * EVERY_S - time.monotonic()))
-            topic, payload = bench_load.probe(site, datetime.now(UTC))
+            topic, payload = load.probe(site, datetime.now(UTC))
             run.said[site] = time.monotonic()
             client.publish(topic, payload, qos=1)
         until, spent_s = datetime.now(UTC), time.monotonic() - at
@@ -148,7 +148,7 @@ def _listen(run: Run) -> Client:
     client.on_message, client.on_subscribe = on_message, lambda *_: ready.set()
     client.connect(broker.hostname or "", broker.port or 1883)
     client.loop_start()
-    client.subscribe([(down_topic(bench_load.phone(region), "alert"), 1) for region in bench_load.HEARD])
+    client.subscribe([(down_topic(load.phone(region), "alert"), 1) for region in load.HEARD])
     if not ready.wait(PATIENCE_S):
         raise RuntimeError("the broker does not answer")
     return client
@@ -156,10 +156,10 @@ def _listen(run: Run) -> Client:
 
 def _tell_past(run: Run, client: Client) -> None:
     """Give each site its dry past, and wait until it is stored and assessed."""
-    codes = [f"BG{i}" for i in range(bench_load.SITES)] + run.sites
+    codes = [f"BG{i}" for i in range(load.SITES)] + run.sites
     conn, goal = run.conn, 0
-    until = bench_load.begins(run.rate, run.seconds, datetime.now(UTC))
-    for count, (topic, payload) in bench_load.past(codes, until):
+    until = load.begins(run.rate, run.seconds, datetime.now(UTC))
+    for count, (topic, payload) in load.past(codes, until):
         client.publish(topic, payload, qos=1)
         goal += count
     _until(lambda: _one(conn, "SELECT count(*) FROM observation") >= goal, "the past is not stored", 60)
@@ -199,7 +199,3 @@ def _told(figures: Mapping[str, object]) -> str:
         "{rate} observations/s stored; publish to alert: median {median_ms} ms, p99 {p99_ms} ms"
         " ({probes} probes, {lost} lost); start {start_s} s; {rss_mb} MB resident".format(**figures)
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
