@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from domain import wire
@@ -39,8 +38,7 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     decoded = dp.decode(dp.TOPIC, json.dumps(data).encode(), received_at)
     strangers = sorted({reading.thing for reading in decoded.readings} - {device})
     told = [f"{fields.quoted(device)} may not speak for {fields.quoted(each)}" for each in strangers]
-    return replace(
-        decoded,
+    return decoded._replace(
         device=device,
         readings=tuple(reading for reading in decoded.readings if reading.thing == device),
         problems=(*decoded.problems, *told),
