@@ -26,6 +26,8 @@ LINES = 500
 IDLE_S = 600.0
 #: bytes read at a time; bytes of one connection that may wait for the database, and for its own reading
 PIECE, OWED, UNREAD = 4096, 1_000_000, 65_536
+#: bytes of packets that may wait on all connections for the rest of their texts
+PACKETS = 64_000_000
 #: after so many bytes that are no frame, or broken frames, in a row nobody speaks the protocol here
 GARBAGE, BROKEN = 65_536, 10
 #: rest (s) after a connection that could not be taken in, as when too many files are open
@@ -116,6 +118,8 @@ class Door:
             payloads, reply = line.protocol.join(line.waiting, frame, line.heard_s)
             line.unsent += reply
             self.hand_over(line, payloads)
+            if line.waiting.size and sum(each.waiting.size for each in self.lines) > PACKETS:
+                self.hand_over(line, late(line.waiting, line.heard_s, 0))
             if line.broken >= BROKEN:
                 break
         if line.garbage >= GARBAGE or line.broken >= BROKEN:

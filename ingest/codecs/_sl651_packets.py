@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ingest.codecs._sl651_frame import BEFORE, BEHIND, ETX, is_sound, nak, parse
+from ingest.codecs._sl651_frame import BEFORE, BEHIND, ETX, nak, parse
 
 #: packets that wait so long (s) for another one are handed over as they are
 PATIENCE_S = 60.0
@@ -29,8 +29,11 @@ class Waiting:
 
 def take(waiting: Waiting, frame: bytes, now_s: float) -> tuple[list[bytes], bytes]:
     """Return the payloads that are to be stored now, and what the station is to hear at once."""
-    parts = parse(frame) if is_sound(frame) else None
-    if parts is None or parts.packet is None:
+    try:
+        parts = parse(frame)
+    except ValueError:
+        return [frame], b""
+    if parts.packet is None:
         return [frame], b""
     total, number = parts.packet
     known = waiting.frames.get(number, b"")

@@ -218,6 +218,20 @@ def test_packets_that_wait_in_vain_are_handed_over(
         assert taken(box).payload == packets[0] + packets[2], "and after a while"
 
 
+def test_packets_of_all_stations_together_are_bounded(
+    box: Inbox, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packets = in_packets(picture(), 500)
+    monkeypatch.setattr(lines, "PACKETS", 1200)
+    with station(ports[0]) as first, station(ports[0]) as second:
+        first.sendall(packets[0] + packets[1])
+        assert nothing(first)
+        second.sendall(packets[0])
+        assert taken(box).payload == packets[0], "it is one too many"
+        first.sendall(packets[2])
+        assert taken(box).payload == b"".join(packets[:3])
+
+
 def test_another_protocol_on_another_port(box: Inbox, ports: tuple[int, int]) -> None:
     link = bytes.fromhex("680868b0440607000102f2")
     link += bytes([szy206.crc8(link[3:]), 0x16])

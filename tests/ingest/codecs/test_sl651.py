@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.codecs import sl651
 from ingest.codecs._sl651_frame import ETB, build, crc16, parse, split
+from ingest.codecs._sl651_packets import Waiting, take
 from ingest.codecs._sl651_text import BEIJING
 from ingest.decoded import Decoded
 from tests.ingest.codecs.sl651_samples import (
@@ -286,21 +287,41 @@ def test_a_broken_frame_does_not_hide_the_next() -> None:
     assert split(endless + b"x" * 100 + REPORT) == ([endless + b"x" * 100, REPORT], b"")
 
 
+def pretender() -> bytes:
+    """Return what ends in its own check, though its head says that more follows."""
+    data = REPORT[:11] + b"\x0f\xff\x16" + bytes(20)
+    return data + crc16(data).to_bytes(2, "big")
+
+
+PRETENDER = pretender()
+
+
+def test_a_check_that_fits_a_frame_cut_off_fools_nobody() -> None:
+    assert split(PRETENDER + REPORT) == ([PRETENDER, REPORT], b"")
+    assert take(Waiting(), PRETENDER, 0) == ([PRETENDER], b"")
+    assert sl651.answer(PRETENDER) == b""
+    with pytest.raises(ValueError, match="its head says 4112 bytes, 36 are there"):
+        decode(PRETENDER)
+
+
 @given(
     pieces=st.lists(
-        st.sampled_from([REPORT, TEST, REPORT[:20], REPORT[:11] + b"\x0f\xff\x02", b"\x7e\x7e"])
+        st.sampled_from([REPORT, TEST, REPORT[:20], PRETENDER, b"\x7e\x7e", *in_packets(picture(90), 50)])
         | st.binary(max_size=40),
         max_size=12,
     ),
     cuts=st.lists(st.integers(1, 60), min_size=1, max_size=8),
 )
 def test_nothing_is_made_up_and_the_rest_is_bounded(pieces: list[bytes], cuts: list[int]) -> None:
-    stream, found, rest, at = b"".join(pieces), b"", b"", 0
+    stream, found, rest, at, waiting = b"".join(pieces), b"", b"", 0, Waiting()
     for n in range(len(stream)):
         frames, rest = split(rest + stream[at : at + cuts[n % len(cuts)]])
         at += cuts[n % len(cuts)]
         found += b"".join(frames)
         assert len(rest) < 4112
+        for each in frames:
+            take(waiting, each, n)
+            sl651.answer(each)
     position = 0
     for byte in found:  # in the order of the stream, and not more than it holds
         position = stream.index(bytes([byte]), position) + 1
