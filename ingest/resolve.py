@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,11 +13,14 @@ from psycopg import Connection
 
 from domain.lead import Lead
 from domain.patrol import Patrol, TrackPoint
+from domain.reply import Reply
 from domain.thing import Reading
+from ingest.barred import barred
 from ingest.columns import Columns
-from ingest.decoded import Answer, Decoded
+from ingest.decoded import Answer, Decoded, Report, StationFile
 from ingest.fields import quoted
 from ingest.registry import Registry, Sender, add_datastreams, look_up
+from ingest.replies import attribute
 
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 #: nothing was observed by telemetry before 1990; such times come from clocks that were never set
@@ -55,6 +58,10 @@ class Contents:
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
     answers: list[tuple[Answer, Sender]] = field(default_factory=list)
+    replies: list[tuple[Reply, Sender]] = field(default_factory=list)
+    #: with the time that the file is of
+    files: list[tuple[StationFile, Sender, datetime]] = field(default_factory=list)
+    reports: list[tuple[Report, Sender]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -77,8 +84,10 @@ def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arriva
 
     Call it outside of a transaction that may be undone: what it adds is remembered. `now_s` as in `look_up`.
     """
+    arrivals = attribute(conn, arrivals)
     codes = {arrival.decoded.device for arrival in arrivals}
     codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
+    codes |= {file.thing for arrival in arrivals for file in arrival.decoded.files}
     senders = look_up(conn, registry, codes - {""}, now_s)
     if new := _new_datastreams(arrivals, senders):
         add_datastreams(conn, registry, new)
@@ -109,24 +118,40 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> 
     if decoded.problems:
         contents.problems = dict.fromkeys(decoded.problems)
     received_us = microseconds(arrival.received_at)
+    refused = barred(decoded, arrival.received_at, senders)
+    contents.problems |= dict.fromkeys(refused.values())
     for reading in decoded.readings:
+        if reading.thing in refused:
+            continue
         try:
             _place(reading, _known(reading.thing, senders), contents, received_us, batch)
         except ValueError as error:
             contents.problems[str(error)] = None
-    for item, times, place in _said(contents):
+    for file in decoded.files:
+        if file.thing in refused:
+            continue
         try:
-            sender = _known(decoded.device, senders)
-            for at in times:
-                _check_clock(at, microseconds(at), received_us)
-            place.append((item, sender))
+            owner = _known(file.thing, senders)
+            at, _ = _time(file.name, file.at, owner, arrival.received_at, received_us)
+            contents.files.append((file, owner, at))
         except ValueError as error:
             contents.problems[str(error)] = None
+    for item, times, place in _said(contents):
+        try:
+            known = _known(decoded.device, senders)
+            for at in times:
+                _check_clock(at, microseconds(at), received_us)
+            place.append((item, known))
+        except ValueError as error:
+            contents.problems[str(error)] = None
+            if sender and isinstance(item, Report):
+                # a call for help with a clock that was never set must be heard: it is of its receipt
+                place.append((replace(item, at=None), sender))
     return contents
 
 
 def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[Any]]]:
-    """Yield all that people's phones say, each with its times and the list that it belongs to."""
+    """Yield all that is said beside results, each with its times and the list that it belongs to."""
     decoded = contents.arrival.decoded
     for fix in decoded.fixes:
         yield fix, (fix.at,), contents.fixes
@@ -137,6 +162,10 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield lead, (lead.seen_at, *(e.captured_at for e in lead.evidence)), contents.leads
     for answer in decoded.answers:
         yield answer, (answer.at,), contents.answers
+    for reply in decoded.replies:
+        yield reply, (), contents.replies
+    for report in decoded.reports:
+        yield report, () if report.at is None else (report.at,), contents.reports
 
 
 def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> None:
@@ -145,15 +174,7 @@ def _place(reading: Reading, sender: Sender, contents: Contents, received_us: in
     known = sender.datastreams.get(name)
     if known is None and not _is_usable(reading):
         raise ValueError(f"{quoted(name)} in {quoted(told_unit)} is no name of a datastream with its unit")
-    if at is None:
-        at, at_us = contents.arrival.received_at, received_us
-    else:
-        if sender.zone != "UTC" and not at.utcoffset():
-            at = at.replace(tzinfo=_zone(sender.zone))
-        if at.tzinfo is None:
-            raise ValueError(f"{name}: the time {at.isoformat()} has no UTC offset")
-        at_us = microseconds(at)
-        _check_clock(at, at_us, received_us)
+    at, at_us = _time(name, at, sender, contents.arrival.received_at, received_us)
     if isinstance(result, str) or known is None:
         contents.states.append((sender.id, name, at.astimezone(UTC), str(result)))
         return
@@ -167,6 +188,21 @@ def _place(reading: Reading, sender: Sender, contents: Contents, received_us: in
     columns.received_us.append(received_us)
     columns.owner.append(len(batch.contents))
     contents.observations += 1
+
+
+def _time(
+    name: str, at: datetime | None, sender: Sender, received_at: datetime, received_us: int
+) -> tuple[datetime, int]:
+    """Return the time that counts, and in microseconds; ValueError for one that cannot be."""
+    if at is None:
+        return received_at, received_us
+    if sender.zone != "UTC" and not at.utcoffset():
+        at = at.replace(tzinfo=_zone(sender.zone))
+    if at.tzinfo is None:
+        raise ValueError(f"{name}: the time {at.isoformat()} has no UTC offset")
+    at_us = microseconds(at)
+    _check_clock(at, at_us, received_us)
+    return at, at_us
 
 
 def microseconds(at: datetime) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, reports
+from ingest import observations, replies, reports, station_files
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Batch, Contents
@@ -66,10 +66,11 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
 def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
-    for refusal in reports.keep(conn, batch.contents):
+    for refusal in (*reports.keep(conn, batch.contents), *station_files.keep(conn, batch.contents)):
         refused[refusal.place].append(refusal)
     observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
     _states(conn, batch.contents)
+    replies.keep(conn, batch.contents)
     return [_outcome(contents, refused.get(index, ())) for index, contents in enumerate(batch.contents)]
 
 
@@ -102,6 +103,15 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
     if not contents.problems and not refused:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
-    said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
-    size = contents.observations + len(contents.states) + said
+    said: tuple[list[Any], ...] = (
+        contents.states,
+        contents.fixes,
+        contents.patrols,
+        contents.leads,
+        contents.answers,
+        contents.reports,
+        contents.replies,
+        contents.files,
+    )
+    size = contents.observations + sum(map(len, said))
     return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)

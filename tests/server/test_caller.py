@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from domain.track_format import FORMATS
 from server.app import NOUNS
 
 ID = {x: f"{x.lower() * 8}-0000-7000-8000-000000000000" for x in "AB"}
@@ -19,7 +20,11 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/regions/{code}": {"code": "{region}"},
     "/sites/{code}": {"code": "site-{x}"},
     "/things/{code}": {"code": "thing/{x}-{x}"},
+    "/things/{code}/commands": {"code": "thing/{x}-{x}"},
+    "/commands/{id}": {"id": "{id}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/station-files/{id}": {"id": "{id}"},
+    "/station-files/{id}/data": {"id": "{id}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
     "/alerts/{identifier}": {"identifier": "alert-{x}"},
@@ -27,6 +32,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/incidents/{id}/routes": {"id": "{id}"},
     "/dispatches/{id}": {"id": "{id}"},
     "/tracks/{device}": {"device": "phone-{x}"},
+    **{f"/tracks/{{device}}.{ending}": {"device": "phone-{x}"} for ending in FORMATS},
     "/leads/{id}": {"id": "{id}"},
     "/cases/{id}": {"id": "{id}"},
 }
@@ -66,6 +72,12 @@ def test_each_sees_his_own_region_and_nothing_of_the_other(reader: TestClient, p
         assert status == 200, body
         assert MARKS[own].search(body) or path in NAMELESS
         assert not MARKS[other].search(body)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_route_shows_the_secret_of_a_station(reader: TestClient, path: str) -> None:
+    status, body = get(reader, path, "A", None)
+    assert (status, "hush" in body, b"hush".hex() in body) == (200, False, False)
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path in PARAMETERS])
