@@ -12,6 +12,9 @@ from ingest.registry import Sender
 #: Beijing time behind a Z is 8 h ahead; what was measured within the last hour lies this far ahead of receipt
 BEIJING = timedelta(hours=7), timedelta(hours=8, minutes=10)
 
+#: why nothing is stored of who comes with another apikey than the registered one, or without
+WRONG_KEY = "wrong apikey: it is not the one that is registered for the device"
+
 
 def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender]) -> dict[str, str]:
     """Return the senders of whom nothing may be stored, each with the reason.
@@ -19,6 +22,9 @@ def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender
     A payload that names several is stored only when all are registered. Times that would be right in Beijing
     are refused: once they were stored, the right results at the same times would be mere revisions.
     """
+    sender = senders.get(decoded.device)
+    if decoded.key_sha256 is not None and sender and sender.key_sha256 not in ("", decoded.key_sha256):
+        return {sender.code: WRONG_KEY}
     newest = _newest(decoded)
     unknown = [thing for thing in newest if thing not in senders]
     if unknown and len(newest) > 1:

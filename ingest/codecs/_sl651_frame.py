@@ -110,10 +110,11 @@ def nak(frame: bytes, number: int | None = None) -> bytes:
 def packets(payload: bytes) -> list[Frame]:
     """Return the frames that stand one behind the other; ValueError: one of them cannot be read."""
     frames: list[Frame] = []
-    while payload or not frames:
-        size = _size(payload, 0) or len(payload)
-        frames.append(parse(payload[:size]))
-        payload = payload[size:]
+    at = 0
+    while at < len(payload) or not frames:
+        size = _size(payload, at) or len(payload)
+        frames.append(parse(payload[at : at + size]))
+        at += size
     return frames
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 from domain.thing import Reading
 from ingest.codecs._sl651_elements import CLASSES, ELEMENTS, SERIES, STATES
+from ingest.decoded import StationFile
 
 BEIJING = timezone(timedelta(hours=8))
 #: the standard was published in January of this year: what is older comes from a clock that was never set
@@ -18,6 +19,10 @@ PUBLISHED = 2014
 FIVE_MINUTES, HOUR = timedelta(minutes=5), timedelta(hours=1)
 #: identifiers that say what follows, not what was observed; all but STEP stand twice
 TIME, STATION, MANUAL, PICTURE, VELOCITIES, STEP, STATE, MORE = 0xF0, 0xF1, 0xF2, 0xF3, 0xFD, 0x04, 0x45, 0xFF
+#: first bytes of a JPEG
+JPEG = b"\xff\xd8"
+#: after so many problems a text is no report, and the rest of it is not looked at
+PROBLEMS = 100
 #: lengths (bytes) of addresses and times behind their identifiers
 ADDRESS, MOMENT = 5, 5
 
@@ -36,6 +41,7 @@ class Text:
     at: int = 0
     step: timedelta | None = None
     readings: list[Reading] = field(default_factory=list)
+    files: list[StationFile] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def take(self, size: int, what: str) -> bytes:
@@ -65,10 +71,19 @@ class Text:
             )
         )
 
+    def picture(self, data: bytes) -> None:
+        """Add a file, by the standard a JPEG; ValueError: it is empty."""
+        media_type = "image/jpeg" if data.startswith(JPEG) else "application/octet-stream"
+        self.files.append(
+            StationFile(
+                thing=self.station, name=self.prefix + "PIC", media_type=media_type, at=self.time, data=data
+            )
+        )
+
 
 def read(text: Text) -> None:
-    """Read everything in the text; what cannot be read is told in its `problems`."""
-    while text.at < len(text.data):
+    """Read everything in the text; what cannot be read is told in its `problems`, up to so many."""
+    while text.at < len(text.data) and len(text.problems) < PROBLEMS:
         try:
             _next(text)
         except ValueError as error:
@@ -115,7 +130,7 @@ def _next(text: Text) -> None:
         text.say("RGZS", _rest(text).decode("gb2312", errors="backslashreplace"))
     elif guide == PICTURE and twice:
         text.at += 1
-        text.problems.append(f"picture of {len(_rest(text))} bytes by {text.station}: files are not read yet")
+        text.picture(_rest(text))
     elif guide == VELOCITIES:
         raise ValueError(f"DATA: {len(_rest(text))} bytes of velocities (FD) are not read yet")
     else:

@@ -1,5 +1,7 @@
 """National stations that post over HTTP what others publish on `$dp`; the device stands in the topic.
 
+Behind it stands the SHA-256 of the apikey where that came in a header; else the key is in the body.
+
 Forms: {"deviceId", "apikey", "data": {device: {sensor: value}}}, of 2019 also with bare sensors in `data` and
 numbers for types ("103_1"); {"datastreams": [{"id", "datapoints": [{"at", "value"}]}]} in Guizhou; and raw
 GNSS observations (RTCM 3, which begins with D3). How sensors and values are read is told in `dp`.
@@ -12,35 +14,43 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 
 from domain import wire
 from ingest import fields
 from ingest.codecs import dp
-from ingest.decoded import Decoded
+from ingest.decoded import Decoded, StationFile
 
-TOPIC = "http/dp/+"
+TOPIC = ("http/dp/+", "http/dp/+/+")
 
 #: names of sensors, as in L3_YL_1 and 103_1
 SENSOR = re.compile(r"([A-Z]+\d*_[A-Z_]+|\d{3})_\d+", re.ASCII)
 #: first byte of a message in RTCM 3
 RTCM = b"\xd3"
+BYTES = "application/octet-stream"
 
 
 def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
-    """Read one body; ValueError: it is none of the forms, or raw observations, which are not read yet."""
-    device = topic.rpartition("/")[2]
+    """Read one body; ValueError: it is none of the forms."""
+    device, key = [*topic.split("/"), ""][2:4]
     if payload[:1] == RTCM:
-        raise ValueError(f"raw GNSS observations of {len(payload)} bytes: files are not read yet")
+        raw = StationFile(thing=device, name="gpsInitial", media_type=BYTES, at=None, data=payload)
+        return Decoded(device=device, files=(raw,), key_sha256=key)
     message = wire.decode(payload)
+    if not key and isinstance(written := message.get("apikey"), str) and written:
+        key = sha256(written.encode(errors="replace")).hexdigest()
     data = _datastreams(message) if "datastreams" in message else fields.mapping(message.get("data"))
     if data and all(SENSOR.fullmatch(name) for name in data):
         data = {device: data}
     decoded = dp.decode(dp.TOPIC, json.dumps(data).encode(), received_at)
-    strangers = sorted({reading.thing for reading in decoded.readings} - {device})
+    things = [each.thing for each in decoded.readings] + [each.thing for each in decoded.files]
+    strangers = sorted(set(things) - {device})
     told = [f"{fields.quoted(device)} may not speak for {fields.quoted(each)}" for each in strangers]
     return decoded._replace(
         device=device,
         readings=tuple(reading for reading in decoded.readings if reading.thing == device),
+        files=tuple(file for file in decoded.files if file.thing == device),
+        key_sha256=key,
         problems=(*decoded.problems, *told),
     )
 

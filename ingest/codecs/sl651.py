@@ -54,7 +54,12 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
         read(text)
     elif frame.function in SETTINGS:
         _settings(text, frame.function)
-    return Decoded(device=frame.station, readings=tuple(text.readings), problems=tuple(text.problems))
+    return Decoded(
+        device=frame.station,
+        readings=tuple(text.readings),
+        files=tuple(text.files),
+        problems=tuple(text.problems),
+    )
 
 
 def station_of(frame: bytes) -> str:

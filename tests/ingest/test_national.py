@@ -13,8 +13,10 @@ from fastapi.testclient import TestClient
 from psycopg import Connection
 
 from domain.settings import Settings
-from ingest import batch, http
+from domain.wire import new_id
+from ingest import batch, http, rejected
 from ingest.inbox import Inbox
+from ingest.registry import Registry
 
 GOOD = {"errno": 0, "error": "succ"}
 AT = "2026-08-11T22:10:00.000Z"
@@ -30,7 +32,10 @@ def conn(registered_url: str) -> Iterator[Connection[Any]]:
 def client(registered_url: str) -> Iterator[TestClient]:
     """A client of the door, behind which everything is stored."""
     box, stop = Inbox(), threading.Event()
-    with psycopg.connect(registered_url, autocommit=True) as conn, TestClient(http.app(box)) as made:
+    with (
+        psycopg.connect(registered_url, autocommit=True) as conn,
+        TestClient(http.app(box, registered_url)) as made,
+    ):
         settings = Settings(state=Path())
         work = threading.Thread(target=batch.run, args=(conn, box, lambda *_: None, settings, stop))
         work.start()
@@ -80,9 +85,81 @@ def test_raw_observations_are_kept(client: TestClient, conn: Connection[Any]) ->
         content=raw,
         headers={"apikey": "secret", "Content-Type": "application/octet-stream"},
     )
-    assert (told.status_code, told.json()["errno"]) == (200, 1)
-    assert "raw GNSS observations of 25 bytes" in told.json()["error"]
-    assert conn.execute("SELECT topic, payload FROM rejected").fetchall() == [("http/dp/st-a", raw)]
+    assert (told.status_code, told.json()) == (200, GOOD)
+    assert conn.execute("SELECT name, data FROM station_file").fetchall() == [("gpsInitial", raw)]
+    assert refused(conn) == []
+
+
+def test_another_apikey_than_the_registered_one_is_refused_and_kept(
+    client: TestClient, conn: Connection[Any]
+) -> None:
+    conn.execute("UPDATE thing SET apikey = 'right' WHERE code = 'st-a'")
+    path, body = "/api/devices/datapoints?type=1", posted("st-a", {"L1_LF_1": {AT: 1}})
+    told = client.post(path, json=body)
+    assert (told.status_code, told.json()["errno"]) == (401, 1)
+    assert told.json()["error"].startswith("wrong apikey")
+    other = "/api/devices/st-a/datapoints"
+    assert client.post(other, json={"data": {"L1_LF_1": {AT: 2}}}).status_code == 401, "none is wrong too"
+    assert client.post(other, json=body, headers={"api-key": "wrong"}).status_code == 401
+    assert stored(conn) == []
+    assert [reason.split(":")[0] for _, reason in refused(conn)] == ["wrong apikey"] * 3
+    assert client.post(path, json={**body, "apikey": "right"}).json() == GOOD
+    assert client.post(other, json=body, headers={"api-key": "right"}).json() == GOOD
+    assert stored(conn) == [("st-a", "L1_LF_1/value", 1.0)]
+
+
+def test_what_was_refused_is_stored_when_the_registered_apikey_was_wrong(
+    client: TestClient, conn: Connection[Any]
+) -> None:
+    conn.execute("UPDATE thing SET apikey = 'wrong' WHERE code = 'st-a'")
+    body = {"data": {"L1_LF_1": {AT: 1}}}
+    told = client.post("/api/devices/st-a/datapoints", json=body, headers={"api-key": "right"})
+    assert told.status_code == 401
+    conn.execute("UPDATE thing SET apikey = 'right' WHERE code = 'st-a'")
+    [number] = rejected.waiting(conn)
+    assert rejected.replay(conn, Registry(), number) == ""
+    assert stored(conn) == [("st-a", "L1_LF_1/value", 1.0)]
+
+
+def test_a_station_asks_for_its_commands_and_answers_them(client: TestClient, conn: Connection[Any]) -> None:
+    conn.execute("UPDATE thing SET apikey = 'right' WHERE code = 'st-a'")
+    waiting = [ask(conn, name, params, state) for name, params, state in (
+        ("setworkmode", '{"mode": "2"}', "sent"), ("reboot", "{}", "succeeded"), ("sample", "{}", "pending"),
+    )]  # fmt: skip
+    path = "/api/devices/st-a/deliveryHistory"
+    keys: list[dict[str, str]] = [{}, {"apikey": "wrong"}]
+    assert [client.get(path, headers=key).status_code for key in keys] == [401, 401]
+    assert client.get("/api/devices/st-b/deliveryHistory").status_code == 401, "it has no apikey"
+    assert client.get("/api/devices/nobody/deliveryHistory").status_code == 401
+    told = client.get(path, headers={"apikey": "right"}).json()
+    assert told == {
+        **GOOD,
+        "data": [
+            f"$cmd=setworkmode&mode=2&apikey=right&msgid={waiting[0]}",
+            f"$cmd=sample&apikey=right&msgid={waiting[2]}",
+        ],
+    }
+    said = {"data": f"$cmd=setworkmode&msgid={waiting[0]}&result=succ"}
+    assert client.post("/api/devices/st-a/deliveryResponse", json=said).json() == GOOD
+    assert conn.execute(
+        "SELECT subject, body ->> 'device', body ->> 'result' FROM event"
+        " WHERE kind = 'replied' AND consumer = 'command'"
+    ).fetchall() == [(waiting[0], "st-a", "succ")]
+    said = {"data": "$cmd=setworkmode&msgid=0198a000-0000-7000-8000-000000000001&result=succ"}
+    told = client.post("/api/devices/st-a/deliveryResponse", json=said).json()
+    assert told == {"errno": 1, "error": "a reply to a command that was not given here"}
+    assert client.post("/api/devices/st-a/deliveryResponse", content=b"x").json()["errno"] == 1
+
+
+def ask(conn: Connection[Any], name: str, params: str, state: str) -> str:
+    row = conn.execute(
+        "INSERT INTO command (id, thing, region, name, params, mode, state, asked_by, asked_at)"
+        " SELECT %s, id, region, %s, %s::jsonb, mode, %s, 'officer', now() FROM thing WHERE code = 'st-a'"
+        " RETURNING id::text",
+        (new_id(), name, params, state),
+    ).fetchone()
+    assert row
+    return str(row[0])
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def memory_kb(pid: int) -> int:
     return int(line.split()[1])
 
 
-def test_a_picture_is_joined_and_kept(running: Running) -> None:
+def test_a_picture_is_joined_and_stored(running: Running) -> None:
     packets = in_packets(picture(), 500)
     with station(running.sl651) as sock:
         sock.sendall(b"".join(packets[:4] + packets[5:]))
@@ -248,9 +248,12 @@ def test_a_picture_is_joined_and_kept(running: Running) -> None:
         assert asked.packet == (7, 5)
         sock.sendall(packets[4])
         assert parse(heard(sock, 28)).packet == (7, 7)
-    [(_, device, reason)] = refused(running.conn)
-    assert (device, reason[:21]) == (STATION, "picture of 3000 bytes")
-    assert running.conn.execute("SELECT payload FROM rejected").fetchone() == (b"".join(packets),)
+    assert refused(running.conn) == []
+    assert running.conn.execute(
+        "SELECT t.code, f.name, f.media_type, f.at, f.data FROM station_file f JOIN thing t ON t.id = f.thing"
+    ).fetchall() == [
+        (STATION, "PIC", "image/jpeg", datetime(2026, 8, 11, 22, 5, tzinfo=BEIJING), picture()[-3000:])
+    ]
 
 
 def test_szy206_has_its_own_port(running: Running) -> None:

@@ -185,6 +185,14 @@ def test_a_report_of_several_stations() -> None:
     ]  # fmt: skip
 
 
+def test_a_picture_is_a_file() -> None:
+    decoded = decode(build(frame(picture(3000), 0x36)))
+    assert decoded.problems == ()
+    [file] = decoded.files
+    assert (file.thing, file.name, file.media_type, file.at) == (STATION, "PIC", "image/jpeg", AT)
+    assert file.data == picture(3000)[-3000:]
+
+
 def test_what_people_typed_in() -> None:
     decoded = decode(build(frame(bytes.fromhex("0004260811220500F2F251312E32333420"), 0x35)))
     assert values(decoded) == [("RGZS", "Q1.234 ", None)]  # the published 35, but for its clock and check
@@ -203,7 +211,7 @@ def test_what_people_typed_in() -> None:
         (up("0418 000000 2019 000001 000002", 0x31), ["DRxnn", "PJ"], "PJ: several values with a step"),
         (up("2019 000004", time="0001010000"), [], "clock was never set"),
         (up("2019 000004", time="2613010000"), [], "F0F0 time of observation: 2613010000 is no time"),
-        (build(frame(picture(), 0x36)), [], "picture of 3000 bytes by 0011223344"),
+        (build(frame(picture()[:-3000], 0x36)), [], "a file without bytes"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_rest_is_kept(payload: bytes, kept: list[str], reason: str) -> None:
@@ -234,9 +242,13 @@ def test_what_is_refused_whole(payload: bytes, reason: str) -> None:
 
 def test_packets_in_any_order_make_the_text() -> None:
     packets = in_packets(picture(), 500)[::-1]
-    assert decode(b"".join(packets)).problems == decode(build(frame(picture(), 0x36))).problems
+    assert decode(b"".join(packets)) == decode(build(frame(picture(), 0x36)))
     report = in_packets(parse(up("2019 000004 3812 1109")).text, 10, 0x32)
     assert [name for name, _, _ in values(decode(b"".join(report)))] == ["PJ", "VT"]
+
+
+def test_a_text_of_nonsense_is_given_up() -> None:
+    assert len(decode(up("2000" * 1000)).problems) == 100
 
 
 def test_what_a_station_hears() -> None:
