@@ -61,6 +61,15 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
             "result": reading.result,
             "unit": reading.unit,
         }
+    for result in decoded.numbered:
+        at = result.phenomenon_time
+        yield {
+            "thing": "",
+            "datastream": f"Datastreams({result.datastream})",
+            "phenomenon_time": at.isoformat() if at else None,
+            "result": result.result,
+            "unit": None,
+        }
     yield from map(_location, decoded.fixes)
     yield from map(_file, decoded.files)
     said = {

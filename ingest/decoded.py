@@ -16,6 +16,18 @@ from domain.patrol import Patrol, TrackPoint
 from domain.reply import Reply
 from domain.thing import Reading
 
+
+class Numbered(NamedTuple):
+    """One result of a datastream that its sender knows by its number in the registry (OGC SensorThings).
+
+    `phenomenon_time` is None where the payload carries no time; text results are states.
+    """
+
+    datastream: int
+    phenomenon_time: datetime | None
+    result: float | str
+
+
 #: what a phone may say of an alert that reached it
 RECEIPTS = frozenset({"received", "acting"})
 #: longest name and longest description of a file
@@ -97,6 +109,7 @@ class Decoded(NamedTuple):
     device: str = ""
     id: str | None = None
     readings: tuple[Reading, ...] = ()
+    numbered: tuple[Numbered, ...] = ()
     unit_told: bool = False
     fixes: tuple[TrackPoint, ...] = ()
     patrols: tuple[Patrol, ...] = ()

@@ -19,6 +19,7 @@ from ingest.barred import barred
 from ingest.columns import Columns
 from ingest.decoded import Answer, Decoded, Report, StationFile
 from ingest.fields import quoted
+from ingest.numbered import Names, names_in, reading_of, sent_by
 from ingest.registry import Registry, Sender, add_datastreams, look_up
 from ingest.replies import attribute
 
@@ -54,6 +55,8 @@ class Contents:
     problems: dict[str, None] = field(default_factory=dict)
     #: thing's number, name of the datastream, phenomenon time, text
     states: list[tuple[int, str, datetime, str]] = field(default_factory=list)
+    #: of each numbered result: datastream's number, microseconds since 1970; None: it may not be stored
+    keys: list[tuple[int, int] | None] = field(default_factory=list)
     fixes: list[tuple[TrackPoint, Sender]] = field(default_factory=list)
     patrols: list[tuple[Patrol, Sender]] = field(default_factory=list)
     leads: list[tuple[Lead, Sender]] = field(default_factory=list)
@@ -85,15 +88,20 @@ def resolve(conn: Connection[Any], registry: Registry, arrivals: Sequence[Arriva
     Call it outside of a transaction that may be undone: what it adds is remembered. `now_s` as in `look_up`.
     """
     arrivals = attribute(conn, arrivals)
-    codes = {arrival.decoded.device for arrival in arrivals}
+    names = names_in(conn, (arrival.decoded for arrival in arrivals))
+    codes = {arrival.decoded.device for arrival in arrivals} | {code for code, _ in names.values()}
     codes |= {reading.thing for arrival in arrivals for reading in arrival.decoded.readings}
     codes |= {file.thing for arrival in arrivals for file in arrival.decoded.files}
     senders = look_up(conn, registry, codes - {""}, now_s)
-    if new := _new_datastreams(arrivals, senders):
+    new = _new_datastreams(arrivals, senders)
+    for code, name in names.values():  # in the table, and perhaps not yet in what is remembered
+        if code in senders and name not in senders[code].datastreams:
+            new.setdefault((code, name), None)
+    if new:
         add_datastreams(conn, registry, new)
     batch = Batch([], Columns())
     for arrival in arrivals:
-        batch.contents.append(_contents(arrival, senders, batch))
+        batch.contents.append(_contents(arrival, senders, names, batch))
     return batch
 
 
@@ -111,15 +119,17 @@ def _new_datastreams(
     }
 
 
-def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> Contents:
+def _contents(arrival: Arrival, senders: Mapping[str, Sender], names: Names, batch: Batch) -> Contents:
     decoded = arrival.decoded
+    if decoded.numbered:
+        decoded = decoded._replace(device=sent_by(decoded, names))
+        arrival = arrival._replace(decoded=decoded)
     sender = senders.get(decoded.device)
     contents = Contents(arrival, sender.region if sender else "")
-    if decoded.problems:
-        contents.problems = dict.fromkeys(decoded.problems)
     received_us = microseconds(arrival.received_at)
     refused = barred(decoded, arrival.received_at, senders)
-    contents.problems |= dict.fromkeys(refused.values())
+    if decoded.problems or refused:
+        contents.problems = dict.fromkeys([*decoded.problems, *refused.values()])
     for reading in decoded.readings:
         if reading.thing in refused:
             continue
@@ -127,15 +137,11 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> 
             _place(reading, _known(reading.thing, senders), contents, received_us, batch)
         except ValueError as error:
             contents.problems[str(error)] = None
+    if decoded.numbered:
+        _numbered(contents, senders, names, batch)
     for file in decoded.files:
-        if file.thing in refused:
-            continue
-        try:
-            owner = _known(file.thing, senders)
-            at, _ = _time(file.name, file.at, owner, arrival.received_at, received_us)
-            contents.files.append((file, owner, at))
-        except ValueError as error:
-            contents.problems[str(error)] = None
+        if file.thing not in refused:
+            _file(file, contents, senders)
     for item, times, place in _said(contents):
         try:
             known = _known(decoded.device, senders)
@@ -148,6 +154,29 @@ def _contents(arrival: Arrival, senders: Mapping[str, Sender], batch: Batch) -> 
                 # a call for help with a clock that was never set must be heard: it is of its receipt
                 place.append((replace(item, at=None), sender))
     return contents
+
+
+def _numbered(contents: Contents, senders: Mapping[str, Sender], names: Names, batch: Batch) -> None:
+    """Add the results that name their datastream by its number."""
+    received_us = microseconds(contents.arrival.received_at)
+    for result in contents.arrival.decoded.numbered:
+        try:
+            reading = reading_of(result, names)
+            at_us = _place(reading, _known(reading.thing, senders), contents, received_us, batch)
+            contents.keys.append((result.datastream, at_us))
+        except ValueError as error:
+            contents.keys.append(None)
+            contents.problems[str(error)] = None
+
+
+def _file(file: StationFile, contents: Contents, senders: Mapping[str, Sender]) -> None:
+    received_at = contents.arrival.received_at
+    try:
+        owner = _known(file.thing, senders)
+        at, _ = _time(file.name, file.at, owner, received_at, microseconds(received_at))
+        contents.files.append((file, owner, at))
+    except ValueError as error:
+        contents.problems[str(error)] = None
 
 
 def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[Any]]]:
@@ -168,8 +197,11 @@ def _said(contents: Contents) -> Iterator[tuple[Any, Sequence[datetime], list[An
         yield report, () if report.at is None else (report.at,), contents.reports
 
 
-def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> None:
-    """Add the reading where it belongs; ValueError says why it cannot be used."""
+def _place(reading: Reading, sender: Sender, contents: Contents, received_us: int, batch: Batch) -> int:
+    """Add the reading where it belongs; return its time (microseconds since 1970).
+
+    ValueError says why it cannot be used.
+    """
     _, name, at, result, told_unit = reading
     known = sender.datastreams.get(name)
     if known is None and not _is_usable(reading):
@@ -177,7 +209,7 @@ def _place(reading: Reading, sender: Sender, contents: Contents, received_us: in
     at, at_us = _time(name, at, sender, contents.arrival.received_at, received_us)
     if isinstance(result, str) or known is None:
         contents.states.append((sender.id, name, at.astimezone(UTC), str(result)))
-        return
+        return at_us
     number, unit = known
     if told_unit and unit and told_unit != unit and contents.arrival.decoded.unit_told:
         raise ValueError(f"{name}: unit {quoted(told_unit)} differs from the registered {unit!r}")
@@ -188,6 +220,7 @@ def _place(reading: Reading, sender: Sender, contents: Contents, received_us: in
     columns.received_us.append(received_us)
     columns.owner.append(len(batch.contents))
     contents.observations += 1
+    return at_us
 
 
 def _time(

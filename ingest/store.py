@@ -27,10 +27,14 @@ CAREFUL_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is."""
+    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is.
+
+    `keys` are those of `Contents`: where each numbered result is stored.
+    """
 
     kept: bool
     reason: str
+    keys: tuple[tuple[int, int] | None, ...] = ()
 
 
 ALL_KEPT = Outcome(kept=True, reason="")
@@ -76,7 +80,7 @@ def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
 
 def _keep_and_quarantine(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     outcomes = keep(conn, registry, batch)
-    refused = [(c, o.reason) for c, o in zip(batch.contents, outcomes, strict=True) if o is not ALL_KEPT]
+    refused = [(c, o.reason) for c, o in zip(batch.contents, outcomes, strict=True) if o.reason]
     quarantine(conn, refused)
     return outcomes
 
@@ -100,7 +104,7 @@ def refused_because(error: Exception) -> str:
 
 
 def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
-    if not contents.problems and not refused:
+    if not contents.problems and not refused and not contents.keys:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
     said: tuple[list[Any], ...] = (
@@ -114,4 +118,5 @@ def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
         contents.files,
     )
     size = contents.observations + sum(map(len, said))
-    return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)
+    kept = size > sum(refusal.whole for refusal in refused)
+    return Outcome(kept=kept, reason=reason, keys=tuple(contents.keys))

@@ -30,6 +30,7 @@ from server.routes import (
     observations,
     regions,
     rejected,
+    sensorthings,
     sites,
     station_files,
     things,
@@ -39,7 +40,8 @@ from server.routes import (
 
 #: commands stands before things, whose codes may contain slashes
 NOUNS = (regions, sites, commands, things, observations, station_files, assessments, alerts, incidents,
-         dispatches, units, tracks, device_reports, leads, cases, rejected, counts, live, health)  # fmt: skip
+         dispatches, units, tracks, device_reports, leads, cases, rejected, counts, live, health,
+         sensorthings)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

@@ -2,9 +2,9 @@
 
 Behind it stands the SHA-256 of the apikey where that came in a header; else the key is in the body.
 
-Forms: {"deviceId", "apikey", "data": {device: {sensor: value}}}, of 2019 also with bare sensors in `data` and
-numbers for types ("103_1"); {"datastreams": [{"id", "datapoints": [{"at", "value"}]}]} in Guizhou; and raw
-GNSS observations (RTCM 3, which begins with D3). How sensors and values are read is told in `dp`.
+Forms: {"deviceId", "apikey", "data": {device: {sensor: value}}}, also with bare sensors in `data`, and with
+the type codes of 2019 ("103_1"), which `dp` refuses; in Guizhou {"datastreams": [{"id", "datapoints": [{"at",
+"value"}]}]}; and raw GNSS observations (RTCM 3, which begins with D3). How values are read is told in `dp`.
 Source: what public gateways and clients of the national platforms send.
 """
 

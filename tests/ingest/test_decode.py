@@ -90,6 +90,16 @@ def test_a_part_that_cannot_be_read_is_told_beside_the_others(capsys: pytest.Cap
     assert err == "observations[1]: result is missing\n"
 
 
+def test_what_names_a_datastream_by_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    payload = b'{"result": 1.5, "phenomenonTime": "2026-08-12T02:50:00Z"}'
+    line = {"thing": None, "datastream": "Datastreams(7)", "phenomenon_time": "2026-08-12T02:50:00+00:00",
+            "result": 1.5, "unit": None}  # fmt: skip
+    topic = ("--topic", "v1.1/Datastreams(7)/Observations")
+    assert run(capsys, "sensorthings", "--hex", payload.hex(), *topic) == (0, [line], "")
+    code, lines, err = run(capsys, "sensorthings", "--hex", payload.hex())
+    assert (code, lines, err.partition(":")[0]) == (1, [], "Datastream is missing")
+
+
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [

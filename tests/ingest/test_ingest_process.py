@@ -155,6 +155,25 @@ def observed(conn: Connection[Any]) -> list[float]:
     return sorted(o.result for (packed,) in events for o in unpack(packed))
 
 
+def test_observations_of_sensorthings_by_mqtt(start: Start, mqtt: Client, conn: Connection[Any]) -> None:
+    """Topic and body name the datastream by its number; rain of st-a is the first one."""
+    start()
+    at = AT.isoformat()
+    publish(
+        mqtt,
+        ("v1.1/Datastreams(1)/Observations", json.dumps({"result": 1, "phenomenonTime": at}).encode()),
+        ("v1.1/Observations", json.dumps({"result": 2, "Datastream": {"@iot.id": 1}}).encode()),
+        ("v1.1/Datastreams(2)/Observations", b'{"result": 3}'),
+    )
+    until(lambda: one(conn, "SELECT count(*) FROM rejected") == 1)
+    assert conn.execute("SELECT topic, reason FROM rejected").fetchall() == [
+        ("v1.1/Datastreams(2)/Observations",
+         "there is no datastream with the number 2: the numbers stand in /v1.1/Datastreams")]  # fmt: skip
+    until(lambda: one(conn, "SELECT count(*) FROM observation") == 2)
+    found = conn.execute("SELECT datastream, result FROM observation ORDER BY phenomenon_time").fetchall()
+    assert found == [(1, 1), (1, 2)]
+
+
 def test_everything_that_is_published_is_stored_and_told(
     start: Start, conn: Connection[Any], mqtt: Client, state: Path
 ) -> None:

@@ -27,6 +27,7 @@ from domain.settings import Settings
 from server.app import create_app
 
 REGION = {"A": "640402", "B": "640502"}
+OBSERVED = {"A": "displacement", "B": "rainfall"}
 
 ROWS = """
 INSERT INTO hazard_site (code, region, name_zh, name_en, type, mode, rule, lon, lat, polygon, contact)
@@ -41,7 +42,7 @@ INSERT INTO command (id, thing, region, name, params, mode, state, asked_by, ask
     WHERE code = 'thing/{x}-{x}';
 INSERT INTO thing (code, kind, name, region) VALUES ('phone-{x}', 'phone', 'phone-{x}', '{region}');
 INSERT INTO datastream (thing, name, observed_property, unit)
-    SELECT id, 'stream/{x}-{x}', 'displacement', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
+    SELECT id, 'stream/{x}-{x}', '{observed}', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
 INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now(), 1 FROM datastream
     WHERE name = 'stream/{x}-{x}';
 SELECT fill_latest();
@@ -100,7 +101,7 @@ def fill(conn: Connection[Any]) -> None:
     conn.execute("SELECT ensure_observation_partition('2026-07-01Z')")
     for x, region in REGION.items():
         id = f"{x.lower() * 8}-0000-7000-8000-000000000000"
-        conn.execute(ROWS.format(x=x, region=region, id=id))
+        conn.execute(ROWS.format(x=x, region=region, id=id, observed=OBSERVED[x]))
 
 
 @pytest.fixture(scope="session")
