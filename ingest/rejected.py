@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from domain.settings import Settings
 from domain.wire import encode
-from ingest import codecs
+from ingest import codecs, past
 from ingest.observations import make_partitions
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
@@ -74,12 +74,15 @@ def replay(conn: Connection[Any], registry: Registry, number: int) -> str:
     make_partitions(conn, registry, batch.columns)
     try:
         with conn.transaction():
-            reason = keep(conn, registry, batch)[0].reason
-            _note(conn, number, reason)
+            [outcome], judged = keep(conn, registry, batch)
+            _note(conn, number, outcome.reason)
     except POISON as error:
         reason = refused_because(error)
         _note(conn, number, reason)
-    return reason
+        return reason
+    if judged is not None:
+        past.note(registry, judged)
+    return outcome.reason
 
 
 def _note(conn: Connection[Any], number: int, reason: str) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, reports
+from ingest import observations, past, reports
+from ingest.quality import Judged
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import Batch, Contents
@@ -45,7 +46,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
     observations.make_partitions(conn, registry, batch.columns)
     try:
         with conn.transaction():
-            return _keep_and_quarantine(conn, registry, batch)
+            outcomes, judged = _keep_and_quarantine(conn, registry, batch)
     except observations.KnownKey:
         registry.careful_until = time.monotonic() + CAREFUL_S
         return save(conn, registry, batch)
@@ -61,23 +62,33 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
         with conn.transaction():
             quarantine(conn, [(batch.contents[0], outcome.reason)])
         return [outcome]
+    if judged is not None:
+        past.note(registry, judged)
+    return outcomes
 
 
-def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
-    """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
+def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> tuple[list[Outcome], Judged | None]:
+    """Store what may be stored, with its events, in the open transaction; the partitions must be there.
+
+    Return what became of each, and what `past.note` is to be told after the commit.
+    """
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
     for refusal in reports.keep(conn, batch.contents):
         refused[refusal.place].append(refusal)
-    observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
+    careful = time.monotonic() < registry.careful_until
+    judged = observations.store(conn, registry, batch.columns, careful=careful)
     _states(conn, batch.contents)
-    return [_outcome(contents, refused.get(index, ())) for index, contents in enumerate(batch.contents)]
+    outcomes = [_outcome(contents, refused.get(place, ())) for place, contents in enumerate(batch.contents)]
+    return outcomes, judged
 
 
-def _keep_and_quarantine(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
-    outcomes = keep(conn, registry, batch)
+def _keep_and_quarantine(
+    conn: Connection[Any], registry: Registry, batch: Batch
+) -> tuple[list[Outcome], Judged | None]:
+    outcomes, judged = keep(conn, registry, batch)
     refused = [(c, o.reason) for c, o in zip(batch.contents, outcomes, strict=True) if o is not ALL_KEPT]
     quarantine(conn, refused)
-    return outcomes
+    return outcomes, judged
 
 
 def _states(conn: Connection[Any], batch: Sequence[Contents]) -> None:
