@@ -44,6 +44,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "reported": ("triage", "live"),  # ingest: a lead came in
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
+    "silent": ("live",),  # ingest: datastreams of a thing have said nothing for too long
+    "heard": ("live",),  # ingest: these speak again
 }
 
 #: a failed event waits this long (s) before its next try; after the last one it is set aside

@@ -11,7 +11,7 @@ import psycopg
 
 from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, http, mqtt
+from ingest import batch, http, mqtt, silence
 from ingest.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
             finally:
                 door.close()
 
-    jobs: dict[str, Job] = {"store": store}
+    jobs: dict[str, Job] = {"store": store, "silence": silence.watching(database_url)}
     if settings.intake_port:
         jobs["http"] = http.serving(settings, inbox)
     return run(jobs)

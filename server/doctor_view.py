@@ -61,6 +61,7 @@ COLUMNS = {
     "name": ("名称", "name"),
     "region": ("行政区划", "region"),
     "last": ("最近数据", "last data"),
+    "missed": ("失联监测项", "silent datastreams"),
 }
 
 #: seconds of it -> (Chinese, English)
@@ -95,7 +96,7 @@ LISTS = {
     "failing": ("id", "consumer", "kind", "subject", "failures", "last_failure", "next_try"),
     "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
     "quarantine": ("payloads", "times", "last_at", "reason"),
-    "silent_stations": ("code", "name", "region", "last"),
+    "silent_stations": ("code", "name", "region", "last", "missed"),
 }
 
 
@@ -151,6 +152,8 @@ def _facts(report: dict[str, Any], word: Any, english: bool) -> Iterator[tuple[s
 def _cell(value: object, missing: str) -> str:
     if value is None:
         return missing
+    if isinstance(value, list):
+        return ", ".join(value)
     return f"{value.astimezone():%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
 
 

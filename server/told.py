@@ -41,6 +41,17 @@ def _patrolled(event: Row, body: Row) -> tuple[str, str]:
             f"patrol of {body['device']} {'ended' if ended else 'began'}")  # fmt: skip
 
 
+def _silent(event: Row, body: Row) -> tuple[str, str]:
+    streams, since = ", ".join(body["datastreams"]), body["since"][:16]
+    return (f"失联 {body['thing']}:{streams},最近数据 {since} UTC",
+            f"silent: {body['thing']}: {streams}, last heard {since} UTC")  # fmt: skip
+
+
+def _heard(event: Row, body: Row) -> tuple[str, str]:
+    streams = ", ".join(body["datastreams"])
+    return f"恢复 {body['thing']}:{streams}", f"heard again: {body['thing']}: {streams}"
+
+
 #: kinds that are told, and how; the others come too often
 LINES: Mapping[str, Say] = {
     "levelled": _levelled,
@@ -48,6 +59,8 @@ LINES: Mapping[str, Say] = {
     "dispatched": _dispatched,
     "moved": _moved,
     "rejected": _rejected,
+    "silent": _silent,
+    "heard": _heard,
     "opened": lambda e, b: (f"应急事件开启 {b['site']}", f"incident opened at {b['site']}"),
     "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
     "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),
