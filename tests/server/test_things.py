@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psycopg
 from fastapi.testclient import TestClient
 
 
@@ -19,16 +18,5 @@ def test_one_thing_whose_code_has_slashes(reader: TestClient) -> None:
     thing = reader.get("/things/thing/A-A").json()
     assert thing["datastreams"] == [
         {"name": "stream/A-A", "observed_property": "displacement", "unit": "mm", "valid_min": None,
-         "valid_max": None, "silent_since": None}]  # fmt: skip
+         "valid_max": None, "silent_since": "2026-07-01T00:00:00Z"}]  # fmt: skip
     assert reader.get("/things/phone-A").json()["datastreams"] == []
-
-
-def test_a_datastream_that_is_silent_says_since_when(client: TestClient, database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as conn:
-        conn.execute(
-            "INSERT INTO silence SELECT id, '2026-07-01 08:00+08' FROM datastream WHERE name = 'stream/A-A'"
-        )
-    (stream,) = client.get("/things/thing/A-A").json()["datastreams"]
-    assert stream["silent_since"] == "2026-07-01T00:00:00Z"
-    (stream,) = client.get("/things/thing/B-B").json()["datastreams"]
-    assert stream["silent_since"] is None
