@@ -63,6 +63,8 @@ def examine(
             "observations": checks.observations(conn, now),
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
+            "open_commands": checks.open_commands(conn, now),
+            "shared_ids": checks.shared_ids(conn, now),
             "silent_stations": checks.silent_stations(conn, now - silent_after),
         }
     return report
@@ -82,10 +84,14 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
             yield "process", {"name": name, "log": f"{state['path']}/log/{name}.log"}
     if state["exists"] and state["free_bytes"] < ROOM:
         yield "room", {"megabytes": state["free_bytes"] // 1_000_000}
+    for row in report.get("shared_ids", ()):
+        yield "shared_id", {"code": row["code"], "revisions": row["revisions"]}
     events = report.get("events", {"waiting": (), "set_aside_count": 0})
     for row in events["waiting"]:
         if row["overdue"]:
             yield "overdue", {**row, "oldest_s": round(row["oldest_s"])}
+    if late := report.get("open_commands"):
+        yield "open_commands", {"count": len(late), "oldest": late[0]["id"]}
     if events["set_aside_count"]:
         yield "set_aside", {"count": events["set_aside_count"]}
 

@@ -91,7 +91,7 @@ BODY: dict[str, Any] = {
     "headline_en": "head", "unit": "U1", "state": "ordered", "distance_m": 8100, "reason": "why",
     "site": "EX1", "address": "phone-1", "kind": "dumping", "device": "phone-2", "number": "N-1",
     "step": "accepted", "ended_at": None, "mode": "exercise", "thing": "st-1", "datastreams": ["rain"],
-    "since": "2026-08-12T03:00:00+00:00",
+    "since": "2026-08-12T03:00:00+00:00", "about": "sos",
 }  # fmt: skip
 
 
