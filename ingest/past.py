@@ -11,8 +11,9 @@ from psycopg import Connection
 
 from domain.quality import DISTRUSTED, Flag
 from ingest.columns import Ints
-from ingest.quality import NEIGHBOURS, Judged, Past, empty
+from ingest.quality import Judged, Past, empty
 from ingest.registry import Registry
+from ingest.series import NEIGHBOURS
 
 READ = """
 SELECT s.n - 1, heard.at, trusted.at, trusted.result, trusted.stuck, run.at, suspect.at, suspect.result

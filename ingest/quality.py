@@ -13,30 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.quality import DISTRUSTED, Flag
-from ingest.columns import Flags, Floats, Ints, Rows
+from ingest.columns import Flags, Ints, Rows
+from ingest.gaps import gaps_in
 from ingest.limits import HOUR_US, Limits
 from ingest.series import (
+    FRESH,
+    NEIGHBOURS,
     SUSPECT,
     TRUSTED,
     Mask,
     Series,
     before,
+    behind,
     first_of_each,
     laid,
-    median,
-    places_behind,
     taken,
-)
+)  # fmt: skip
 from ingest.spikes import doubted
 
 #: a station's clock may run ahead by this much
 AHEAD_US = 5 * 60 * 1_000_000
-#: so many trusted results before a result are its neighbours; so many intervals tell how often it is heard
-NEIGHBOURS = 7
-#: fewer intervals than this tell nothing
-LEAST_INTERVALS = 5
-#: a silence of more than so many intervals is a gap
-GAP_INTERVALS = 3
 
 #: what is known of a datastream. `at`, `result`: the last trusted results, the newest of them last but one,
 #: and in the last place the suspect that came after them; NaN where there is none. `heard`: the last times at
@@ -46,6 +42,8 @@ PAST = np.dtype(
      ("run_us", "<i8"), ("there", "?")]
 )  # fmt: skip
 Past = NDArray[Any]
+#: what stands in the places of `at` and `result`
+KINDS = np.array([TRUSTED] * NEIGHBOURS + [SUSPECT], np.int8)
 
 #: marks that rest on the value of a result and of those before it
 OF_VALUES = Flag.SPIKE | Flag.STUCK | Flag.RATE | Flag.RESET
@@ -87,14 +85,14 @@ def judge(rows: Rows, past: Past, limits: Limits) -> Judged:
     late = rows.at_us <= past["heard"][owner, -1]
     heard = np.flatnonzero(~late & (flags & int(Flag.FUTURE) == 0))
     new = past.copy()
-    gaps, new["heard"], every_us = _gaps(rows.only(heard), owner[heard], past["heard"], limits["every_us"])
+    gaps, new["heard"], every_us = gaps_in(rows.only(heard), owner[heard], past["heard"], limits["every_us"])
     flags[heard] |= gaps * np.int16(Flag.GAP)
     plain = heard[flags[heard] & int(DISTRUSTED) == 0]
     series = _behind(past, rows, owner, plain)
     doubt = doubted(series, limits)
     marks = _of_values(series, doubt, past, limits, new)
-    of_row, freed = series.place >= 0, np.flatnonzero((series.place == SUSPECT) & ~doubt)
-    flags[series.place[of_row]] |= marks[of_row]
+    flags[plain] |= marks[series.kind == FRESH]
+    freed = np.flatnonzero((series.kind == SUSPECT) & ~doubt)
     new["there"] = True
     if late.any():
         oldest = np.minimum(past["at"][:, 0], past["heard"][:, 0])
@@ -115,52 +113,18 @@ def _alone(rows: Rows, owner: Ints, limits: Limits) -> Flags:
     return np.asarray(marks, np.int16)
 
 
-def _gaps(rows: Rows, owner: Ints, past: Ints, every_us: Ints) -> tuple[Mask, Ints, Ints]:
-    """Return which rows end a gap; by datastream, the last times from now on, and how often it speaks (us).
-
-    `every_us` is what the registry says of the latter, 0 for nothing.
-    """
-    known, everyone = past > 0, np.arange(len(past))
-    new = places_behind(known, owner)
-    at, owners = laid(new, past[known], rows.at_us), laid(new, np.nonzero(known)[0], owner)
-    places = np.flatnonzero(new)
-    ends = np.searchsorted(owners, everyone, side="right")
-    index, inside = before(owners, ends, everyone, NEIGHBOURS + 1)
-    last = np.where(inside, taken(at, index), 0)
-    index, inside = before(owners, places, owner, NEIGHBOURS + 1)
-    step = np.diff(taken(at, index), append=rows.at_us[:, None], axis=1).astype(np.float64)
-    usual, count = median(step[:, :-1], inside[:, :-1])
-    usual[count < LEAST_INTERVALS] = np.nan
-    expected = np.where(every_us[owner] > 0, every_us[owner], usual)
-    return (
-        inside[:, -1] & (step[:, -1] > GAP_INTERVALS * expected),
-        last,
-        _spoken(rows, owner, usual, len(past)),
-    )
-
-
-def _spoken(rows: Rows, owner: Ints, usual: Floats, owners: int) -> Ints:
-    """Return how often each datastream speaks (us): the interval times the results that came together last.
-
-    A station that measures each ten minutes and calls once an hour is not silent in between.
-    """
-    received, every = np.zeros(owners, np.int64), np.zeros(owners)
-    received[owner], every[owner] = rows.received_us, np.nan_to_num(usual)  # the last one of each stays
-    together = np.bincount(owner, rows.received_us == received[owner], minlength=owners)
-    return np.asarray(every * together, np.int64)
-
-
 def _behind(past: Past, rows: Rows, owner: Ints, plain: Ints) -> Series:
     """Return the plain rows, each datastream's behind what is known of it."""
     concerned = np.bincount(owner[plain], minlength=len(past)) > 0
     known = ~np.isnan(past["result"]) & concerned[:, None]
-    new = places_behind(known, owner[plain])
-    place = np.where(np.arange(NEIGHBOURS + 1) == NEIGHBOURS, SUSPECT, TRUSTED)
+    new, owners = behind(known, owner[plain])
+    kind = np.full(len(new), FRESH, np.int8)
+    kind[~new] = np.broadcast_to(KINDS, known.shape)[known]
     return Series(
-        owner=laid(new, np.nonzero(known)[0], owner[plain]),
+        owner=owners,
         at_us=laid(new, past["at"][known], rows.at_us[plain]),
         result=laid(new, past["result"][known], rows.result[plain]),
-        place=laid(new, np.broadcast_to(place, known.shape)[known], plain),
+        kind=kind,
     )
 
 
@@ -172,7 +136,7 @@ def _of_values(series: Series, doubt: Mask, past: Past, limits: Limits, new: Pas
     begins = first_of_each(believed.owner)
     begins[1:] |= believed.result[1:] != believed.result[:-1]
     begin = np.maximum.accumulate(np.where(begins, np.arange(len(kept)), 0))
-    fresh = np.flatnonzero(believed.place != TRUSTED)
+    fresh = np.flatnonzero(believed.kind != TRUSTED)
     owner, at_us, previous = believed.owner[fresh], believed.at_us[fresh], np.maximum(fresh - 1, 0)
     follows = (fresh > 0) & (believed.owner[previous] == owner)
     moved = np.where(follows, believed.result[fresh] - believed.result[previous], 0.0)
@@ -182,7 +146,7 @@ def _of_values(series: Series, doubt: Mask, past: Past, limits: Limits, new: Pas
     fast &= np.abs(moved) > rate * (at_us - before_us) / HOUR_US
     anew = limits["counter"][owner] & (moved < 0)
     since_us = np.where(
-        believed.place[begin[fresh]] == TRUSTED, past["run_us"][owner], believed.at_us[begin[fresh]]
+        believed.kind[begin[fresh]] == TRUSTED, past["run_us"][owner], believed.at_us[begin[fresh]]
     )
     stuck_us = limits["stuck_us"][owner]
     stuck = (stuck_us > 0) & (at_us - since_us > stuck_us)

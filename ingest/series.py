@@ -12,39 +12,44 @@ from ingest.columns import Floats, Ints
 
 Mask = NDArray[np.bool_]
 
-#: places that are no row of the batch: a trusted result of the past, and the suspect after these
-TRUSTED, SUSPECT = -2, -1
+#: so many trusted results before a result are its neighbours; so many intervals tell how often it is heard
+NEIGHBOURS = 7
+#: what a result of a series is: a trusted one of the past, the suspect after these, or one of the batch
+TRUSTED, SUSPECT, FRESH = range(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Results ordered by datastream (`owner`, a number from 0) and time; `place`: where each comes from."""
+    """Results ordered by datastream (`owner`, a number from 0) and time."""
 
     owner: Ints
     at_us: Ints
     result: Floats
-    place: Ints
+    kind: NDArray[np.int8]
 
     def only(self, chosen: Ints) -> Series:
         """Return those at these indices, which are in order."""
         if len(chosen) == len(self.owner):
             return self  # all of them: the usual case, and not worth a copy
         return Series(owner=self.owner[chosen], at_us=self.at_us[chosen], result=self.result[chosen],
-                      place=self.place[chosen])  # fmt: skip
+                      kind=self.kind[chosen])  # fmt: skip
 
 
-def places_behind(known: Mask, owner: Ints) -> Mask:
-    """Return, for what is known with what is new behind it, owner after owner, which ones are new.
+def behind(known: Mask, owner: Ints) -> tuple[Mask, Ints]:
+    """Return, for what is known with what is new behind it, owner after owner, which ones are new, and whose
+    each is.
 
     `known` has a row for each owner; `owner` tells whose each new one is, in order.
     """
-    new = np.zeros(np.count_nonzero(known) + len(owner), np.bool_)
-    new[np.arange(len(owner)) + np.cumsum(known.sum(axis=1))[owner]] = True
-    return new
+    held = known.sum(axis=1)
+    owners = np.repeat(np.arange(len(known)), held + np.bincount(owner, minlength=len(known)))
+    new = np.zeros(len(owners), np.bool_)
+    new[np.arange(len(owner)) + np.cumsum(held)[owner]] = True
+    return new, owners
 
 
 def laid(new: Mask, old_values: NDArray[Any], new_values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values of both kinds in the order that `places_behind` says."""
+    """Return the values of both kinds in the order that `behind` says."""
     values = np.empty(len(new), np.result_type(old_values, new_values))
     values[new], values[~new] = new_values, old_values
     return values

@@ -13,6 +13,7 @@ from psycopg import Connection
 
 from domain.flow import News, emit_all
 from domain.process import Job
+from domain.quality import Flag
 
 #: s between two looks
 EVERY_S = 60.0
@@ -24,7 +25,7 @@ INTERVALS, LEAST_S = 3, 600
 FALL_SILENT = """
 WITH heard AS (
     SELECT d.id, d.name, t.code, t.region, t.mode, l.received_at,
-        coalesce(d.expected_every_s, l.every_s) AS every_s,
+        l.flags & %(spike)s <> 0 AS jumped, coalesce(d.expected_every_s, l.every_s) AS every_s,
         max(l.received_at) OVER (PARTITION BY t.mode) AS of_mode
     FROM latest l JOIN datastream d ON d.id = l.datastream JOIN thing t ON t.id = d.thing),
 overdue AS (
@@ -36,7 +37,7 @@ noted AS (
     INSERT INTO silence (datastream, since)
     SELECT id, received_at FROM overdue ORDER BY id
     ON CONFLICT DO NOTHING RETURNING datastream)
-SELECT code, region, mode, name, received_at FROM overdue JOIN noted ON noted.datastream = overdue.id
+SELECT code, region, mode, name, received_at, jumped FROM overdue JOIN noted ON noted.datastream = overdue.id
 ORDER BY code, name
 """
 
@@ -44,12 +45,13 @@ SPEAK_AGAIN = """
 WITH ended AS (
     DELETE FROM silence s USING latest l WHERE l.datastream = s.datastream AND l.received_at > s.since
     RETURNING s.datastream, s.since)
-SELECT t.code, t.region, t.mode, d.name, ended.since
+SELECT t.code, t.region, t.mode, d.name, ended.since, false
 FROM ended JOIN datastream d ON d.id = ended.datastream JOIN thing t ON t.id = d.thing ORDER BY t.code, d.name
 """
 
-#: code, region and mode of a thing, name of its datastream, since when that was silent
-Row = tuple[str, str, str, str, datetime]
+#: code, region and mode of a thing, name of its datastream, since when that was silent, and whether its last
+#: word was a jump that no other result confirmed or denied: it may be the slope that took the sensor away
+Row = tuple[str, str, str, str, datetime, bool]
 
 
 def watching(database_url: str) -> Job:
@@ -71,15 +73,20 @@ def look(conn: Connection[Any], began: datetime, now: datetime) -> None:
     """
     with conn.transaction():
         _tell(conn, "heard", conn.execute(SPEAK_AGAIN).fetchall())
-        limits = {"intervals": INTERVALS, "least_s": LEAST_S, "began": began, "now": now}
+        limits = {"intervals": INTERVALS, "least_s": LEAST_S, "began": began, "now": now,
+                  "spike": int(Flag.SPIKE)}  # fmt: skip
         _tell(conn, "silent", conn.execute(FALL_SILENT, limits).fetchall())
 
 
 def _tell(conn: Connection[Any], kind: str, rows: Iterable[Row]) -> None:
     news = []
     for (code, region, mode), streams in groupby(rows, key=lambda row: row[:3]):
-        since = {name: at for *_, name, at in streams}
-        body = {"thing": code, "mode": mode, "datastreams": list(since), "since": min(since.values())}
+        told = [row[3:] for row in streams]
+        body = {
+            "thing": code, "mode": mode, "since": min(at for _, at, _ in told).astimezone(UTC),
+            "datastreams": [name for name, *_ in told],
+            "jumped": [name for name, _, jumped in told if jumped],
+        }  # fmt: skip
         news.append(News(code, region, body=body))
     if news:
         emit_all(conn, kind, news)

@@ -11,12 +11,12 @@ import numpy as np
 
 from ingest.columns import Floats, Ints
 from ingest.limits import HOUR_US, Limits
-from ingest.series import TRUSTED, Mask, Series, before, first_of_each, median
+from ingest.series import NEIGHBOURS, TRUSTED, Mask, Series, before, first_of_each, median
 
 #: the median absolute deviation times this is the standard deviation of a normal distribution
 SIGMAS_PER_MAD = 1.4826
-#: so many trusted results make the window, and fewer than the least tell nothing
-WINDOW, LEAST = 7, 5
+#: fewer trusted results than this, of the last seven, tell nothing
+LEAST = 5
 #: what is older (us) is no neighbour: where a station speaks twice a day, the next result comes too late to
 #: wait for it
 REACH_US = 48 * HOUR_US
@@ -29,7 +29,7 @@ def doubted(series: Series, limits: Limits) -> Mask:
     settled by the result after it, and the tests go on from there: as many rounds as an owner has suspects.
     """
     doubt, kept = np.zeros(len(series.owner), np.bool_), np.arange(len(series.owner))
-    todo = np.flatnonzero((limits["spike_sigma"] > 0)[series.owner] & (series.place != TRUSTED))
+    todo = np.flatnonzero((limits["spike_sigma"] > 0)[series.owner] & (series.kind != TRUSTED))
     while len(todo):
         believed, place = series.only(kept), np.searchsorted(kept, todo)
         middle, odd = _odd(believed, place, limits)
@@ -51,7 +51,7 @@ def doubted(series: Series, limits: Limits) -> Mask:
 def _odd(believed: Series, place: Ints, limits: Limits) -> tuple[Floats, Mask]:
     """Return the median before each of these places, and whether the result there is suspected."""
     owner, at_us = believed.owner[place], believed.at_us[place]
-    index, inside = before(believed.owner, place, owner, WINDOW)
+    index, inside = before(believed.owner, place, owner, NEIGHBOURS)
     since_us = np.maximum(at_us - REACH_US, limits["reset_us"][owner])
     inside &= believed.at_us.take(index) >= since_us[:, None]
     window = believed.result.take(index)

@@ -42,9 +42,11 @@ def _patrolled(event: Row, body: Row) -> tuple[str, str]:
 
 
 def _silent(event: Row, body: Row) -> tuple[str, str]:
-    streams, since = ", ".join(body["datastreams"]), body["since"][:16]
-    return (f"失联 {body['thing']}:{streams},最近数据 {since} UTC",
-            f"silent: {body['thing']}: {streams}, last heard {since} UTC")  # fmt: skip
+    streams, jumped, since = ", ".join(body["datastreams"]), ", ".join(body["jumped"]), body["since"][:16]
+    zh = f";{jumped} 最后一条为突变,请核实" if jumped else ""
+    en = f"; the last of {jumped} was a jump: verify" if jumped else ""
+    return (f"失联 {body['thing']}:{streams},最近数据 {since} UTC{zh}",
+            f"silent: {body['thing']}: {streams}, last heard {since} UTC{en}")  # fmt: skip
 
 
 def _heard(event: Row, body: Row) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
+from domain.quality import Flag
 from ingest.silence import look
 from server.registry import register
 from tests.ingest.conftest import thing
@@ -66,7 +67,11 @@ def test_the_event_says_what_and_since_when(stations: Connection[Any]) -> None:
     assert row is not None
     since = row[2].pop("since")
     assert datetime.fromisoformat(since) == NOW - timedelta(minutes=20)
-    assert row == ("640402", "live", {"thing": "st-1", "mode": "actual", "datastreams": ["rain"]})
+    assert row == (
+        "640402",
+        "live",
+        {"thing": "st-1", "mode": "actual", "datastreams": ["rain"], "jumped": []},
+    )
 
 
 def test_nothing_is_silent_within_ten_minutes(stations: Connection[Any]) -> None:
@@ -107,3 +112,11 @@ def test_a_station_is_missed_as_long_as_its_exercise_goes_on(stations: Connectio
     speak(stations, "ex-2", 1)
     look(stations, LONG_AGO, NOW)
     assert told(stations) == [("silent", "ex-1")]
+
+
+def test_a_jump_that_was_the_last_word_is_told(stations: Connection[Any]) -> None:
+    speak(stations, "st-1", 20)
+    stations.execute("UPDATE latest SET flags = %s", (int(Flag.SPIKE | Flag.GAP),))
+    look(stations, LONG_AGO, NOW)
+    row = stations.execute("SELECT body -> 'jumped' FROM event WHERE kind = 'silent'").fetchone()
+    assert row == (["rain"],)
