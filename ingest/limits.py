@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 LIMITS = np.dtype(
     [("lowest", "<f8"), ("highest", "<f8"), ("spike_sigma", "<f8"), ("spike_floor", "<f8"),
      ("stuck_us", "<i8"), ("max_rate_per_h", "<f8"), ("every_us", "<i8"), ("reset_us", "<i8"),
-     ("counter", "?")]
+     ("counter", "?")],
+    align=True,
 )  # fmt: skip
 Limits = NDArray[Any]
 

@@ -39,7 +39,8 @@ AHEAD_US = 5 * 60 * 1_000_000
 #: all, 0 where there is none. `run_us`: since when the last trusted result is the same. `there`: was it read?
 PAST = np.dtype(
     [("at", "<i8", NEIGHBOURS + 1), ("result", "<f8", NEIGHBOURS + 1), ("heard", "<i8", NEIGHBOURS + 1),
-     ("run_us", "<i8"), ("there", "?")]
+     ("run_us", "<i8"), ("there", "?")],
+    align=True,
 )  # fmt: skip
 Past = NDArray[Any]
 #: what stands in the places of `at` and `result`
@@ -133,9 +134,6 @@ def _of_values(series: Series, doubt: Mask, past: Past, limits: Limits, new: Pas
     marks = doubt * np.int16(Flag.SPIKE)
     kept = np.flatnonzero(~doubt)
     believed = series.only(kept)
-    begins = first_of_each(believed.owner)
-    begins[1:] |= believed.result[1:] != believed.result[:-1]
-    begin = np.maximum.accumulate(np.where(begins, np.arange(len(kept)), 0))
     fresh = np.flatnonzero(believed.kind != TRUSTED)
     owner, at_us, previous = believed.owner[fresh], believed.at_us[fresh], np.maximum(fresh - 1, 0)
     follows = (fresh > 0) & (believed.owner[previous] == owner)
@@ -145,15 +143,20 @@ def _of_values(series: Series, doubt: Mask, past: Past, limits: Limits, new: Pas
     fast = (rate > 0) & (before_us >= limits["reset_us"][owner])
     fast &= np.abs(moved) > rate * (at_us - before_us) / HOUR_US
     anew = limits["counter"][owner] & (moved < 0)
-    since_us = np.where(
-        believed.kind[begin[fresh]] == TRUSTED, past["run_us"][owner], believed.at_us[begin[fresh]]
-    )
+    since_us = _runs(at_us, follows & (moved == 0), believed.kind[previous] == TRUSTED, past["run_us"][owner])
     stuck_us = limits["stuck_us"][owner]
     stuck = (stuck_us > 0) & (at_us - since_us > stuck_us)
     marks[kept[fresh]] = fast * int(Flag.RATE) | anew * int(Flag.RESET) | stuck * int(Flag.STUCK)
     new["run_us"][owner] = since_us  # the last one of each stays
     _note(series, doubt, believed, new)
     return marks
+
+
+def _runs(at_us: Ints, same: Mask, after_past: Mask, run_us: Ints) -> Ints:
+    """Return since when each result is the same; `same`: as the one before it, which may be of the past."""
+    known = ~same | after_past
+    since_us = np.where(same, run_us, at_us)
+    return since_us[np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))]
 
 
 def _note(series: Series, doubt: Mask, believed: Series, new: Past) -> None:
