@@ -51,6 +51,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "rejected": ("live",),  # ingest: a payload went to quarantine
     "silent": ("live",),  # ingest: datastreams of a thing have said nothing for too long
     "heard": ("live",),  # ingest: these speak again
+    "claimed": ("replay",),  # server: a thing is new whose payloads wait in quarantine
 }
 
 #: a failed event waits this long (s) before its next try; after the last one it is set aside

@@ -55,9 +55,10 @@ def past_of(conn: Connection[Any], registry: Registry, streams: Ints) -> Past:
     return registry.past[streams]
 
 
-def note(registry: Registry, judged: Judged) -> None:
+def note(registry: Registry, judged: Judged | None) -> None:
     """Take over what is known after a batch; call it when the batch has been committed."""
-    registry.past[judged.stream] = judged.past
+    if judged is not None:
+        registry.past[judged.stream] = judged.past
 
 
 def forget(registry: Registry, streams: Ints) -> None:

@@ -12,7 +12,6 @@ import psycopg
 from psycopg import Connection
 
 from domain.flow import News, emit_all
-from domain.process import Job
 from domain.quality import Flag
 
 #: s between two looks
@@ -54,16 +53,12 @@ FROM ended JOIN datastream d ON d.id = ended.datastream JOIN thing t ON t.id = d
 Row = tuple[str, str, str, str, datetime, bool]
 
 
-def watching(database_url: str) -> Job:
-    """Return the job that looks once a minute; psycopg.OperationalError: the database is lost."""
-
-    def watch(stop: threading.Event) -> None:
-        began = datetime.now(UTC)
-        with psycopg.connect(database_url, autocommit=True, application_name="liupan-silence") as conn:
-            while not stop.wait(EVERY_S):
-                look(conn, began, datetime.now(UTC))
-
-    return watch
+def run(database_url: str, stop: threading.Event) -> None:
+    """Look once a minute until `stop` is set; psycopg.OperationalError: the database is lost."""
+    began = datetime.now(UTC)
+    with psycopg.connect(database_url, autocommit=True, application_name="liupan-silence") as conn:
+        while not stop.wait(EVERY_S):
+            look(conn, began, datetime.now(UTC))
 
 
 def look(conn: Connection[Any], began: datetime, now: datetime) -> None:

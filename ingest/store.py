@@ -16,7 +16,7 @@ from psycopg import Connection
 
 from ingest import observations, past, replies, reports, station_files
 from ingest.quality import Judged
-from ingest.quarantine import quarantine, reason_of
+from ingest.quarantine import claim_late, quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import SAID, Batch, Contents
 
@@ -51,6 +51,9 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
     try:
         with conn.transaction():
             outcomes, judged = _keep_and_quarantine(conn, registry, batch)
+        past.note(registry, judged)
+        claim_late(conn, batch.contents)
+        return outcomes
     except observations.KnownKey:
         registry.careful_until = time.monotonic() + CAREFUL_S
         return save(conn, registry, batch)
@@ -65,10 +68,8 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
         outcome = Outcome(kept=False, reason=refused_because(error))
         with conn.transaction():
             quarantine(conn, [(batch.contents[0], outcome.reason)])
+        claim_late(conn, batch.contents)
         return [outcome]
-    if judged is not None:
-        past.note(registry, judged)
-    return outcomes
 
 
 def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> tuple[list[Outcome], Judged | None]:

@@ -245,8 +245,7 @@ class Shelf:
         make_partitions(self.conn, self.registry, columns)
         with self.conn.transaction():
             judged = store(self.conn, self.registry, columns, careful=True)
-        if judged is not None:
-            past.note(self.registry, judged)
+        past.note(self.registry, judged)
 
     def marked(self) -> list[tuple[float, list[str]]]:
         """Return time (s) and marks of everything stored."""
