@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         with psycopg.connect(database_url, autocommit=True, application_name="liupan-ingest") as conn:
             door = mqtt.connect(broker, args.client_id, inbox)
             try:
-                batch.run(conn, inbox, door.tell, settings, stop)
+                batch.run(conn, inbox, door, settings, stop)
             finally:
                 door.close()
 

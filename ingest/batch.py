@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from queue import Empty
 from threading import Event
-from typing import Any
+from typing import Any, Protocol
 
 from psycopg import Connection
 
@@ -25,11 +25,18 @@ IDLE_S = 0.5
 #: quarantine is told in the log at most this often (s); all of it is in the table
 LOG_EVERY_S = 1.0
 
-#: tells a device what became of a message of its
-Tell = Callable[[str, Mapping[str, object]], None]
+
+class Speaker(Protocol):
+    """The way back to the broker and to phones."""
+
+    def tell(self, device: str, stored: Mapping[str, object], /) -> None:
+        """Tell the device what became of a message of its."""
+
+    def flush(self) -> None:
+        """Send what is still to be said of the batch."""
 
 
-def run(conn: Connection[Any], inbox: Inbox, tell: Tell, settings: Settings, stop: Event) -> None:
+def run(conn: Connection[Any], inbox: Inbox, speaker: Speaker, settings: Settings, stop: Event) -> None:
     """Store what comes in until `stop` is set. psycopg.OperationalError: the database is lost."""
     registry = Registry()
     logged_s = float("-inf")
@@ -40,7 +47,7 @@ def run(conn: Connection[Any], inbox: Inbox, tell: Tell, settings: Settings, sto
             continue
         arrivals = [arrival for _, arrival in batch]
         outcomes = save(conn, registry, resolve(conn, registry, arrivals, time.monotonic()))
-        answer(batch, outcomes, tell)
+        answer(batch, outcomes, speaker)
         refused = [(a, o) for a, o in zip(arrivals, outcomes, strict=True) if o.reason]
         if refused and time.monotonic() - logged_s > LOG_EVERY_S:
             logged_s = time.monotonic()
@@ -69,7 +76,7 @@ def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arr
     return batch
 
 
-def answer(batch: Sequence[tuple[Incoming, Arrival]], outcomes: Sequence[Outcome], tell: Tell) -> None:
+def answer(batch: Sequence[tuple[Incoming, Arrival]], outcomes: Sequence[Outcome], speaker: Speaker) -> None:
     """Tell each door that its message is stored, and each phone what became of what has an id."""
     for (incoming, arrival), outcome in zip(batch, outcomes, strict=True):
         incoming.done(outcome)
@@ -78,4 +85,5 @@ def answer(batch: Sequence[tuple[Incoming, Arrival]], outcomes: Sequence[Outcome
             body = {"id": arrival.decoded.id, "kind": arrival.topic.rpartition("/")[2], "state": state}
             if outcome.reason:
                 body["reason"] = outcome.reason
-            tell(arrival.decoded.device, body)
+            speaker.tell(arrival.decoded.device, body)
+    speaker.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from domain.settings import Settings
@@ -81,21 +82,19 @@ def test_an_idle_inbox_gives_an_empty_batch(monkeypatch: pytest.MonkeyPatch) -> 
     assert batch.collect(Inbox(), 1000, 0) == []
 
 
-def test_only_messages_of_this_connection_are_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_messages_of_this_connection_are_acknowledged() -> None:
     """After a reconnection the broker may have given the number of an old message to another one."""
-    acknowledged: list[tuple[int, int]] = []
-    client = Client(CallbackAPIVersion.VERSION2)
-    monkeypatch.setattr(client, "ack", lambda mid, qos: acknowledged.append((mid, qos)))
-    door = mqtt.Door(client, Inbox())
-    for mid in (1, 2):
-        message = MQTTMessage(mid, b"$dp")
-        message.qos = 1
-        door.on_message(client, None, message)
-        if mid == 1:
-            door.on_disconnect()
-    for _ in range(2):
-        door.inbox.take(0).done(ALL_KEPT)
-    assert acknowledged == [(2, 1)]
+    ours, theirs = socket.socketpair()
+    door = mqtt.Door(broker=urlsplit("mqtt://nowhere"), client_id="x", inbox=Inbox(), sock=ours, connection=7)
+    with ours, theirs:
+        door.acknowledge(1, 6, ALL_KEPT)
+        door.acknowledge(2, 7, ALL_KEPT)
+        door.acknowledge(513, 7, ALL_KEPT)
+        door.flush()
+        assert theirs.recv(100) == b"\x40\x02\x00\x02\x40\x02\x02\x01"
+        door.flush()
+        door.tell("st-a", {"id": "1"})
+        assert theirs.recv(1) == b"\x32", "an acknowledgement was sent twice"
 
 
 @pytest.fixture
@@ -115,10 +114,10 @@ def test_a_slow_database_stops_the_reading_and_nothing_is_lost(
     monkeypatch.setattr(inbox, "WAITING", 20 * size)
     settings = Settings(state=Path(), mqtt_url=broker, batch_rows=10)
     box, stop, subscribed = Inbox(), threading.Event(), threading.Event()
-    monkeypatch.setattr(mqtt, "_check_subscribed", lambda *_: subscribed.set())
+    monkeypatch.setattr(mqtt, "check_subscribed", lambda *_: subscribed.set())
     with psycopg.connect(registered_url, autocommit=True) as conn, psycopg.connect(registered_url) as other:
         door = mqtt.connect(settings.broker(), f"ingest-{uuid4().hex[:8]}", box)
-        run = threading.Thread(target=batch.run, args=(conn, box, door.tell, settings, stop))
+        run = threading.Thread(target=batch.run, args=(conn, box, door, settings, stop))
         other.execute("LOCK TABLE observation IN ACCESS EXCLUSIVE MODE")
         run.start()
         assert subscribed.wait(30)

@@ -31,6 +31,14 @@ def echo(request: Request, payload: Body) -> dict[str, Any]:
     return {"kept": outcome.kept, "reason": outcome.reason}
 
 
+class Mute:
+    """Nobody listens to the broker here."""
+
+    def tell(self, device: str, stored: object) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 @pytest.fixture
 def box() -> Inbox:
     return Inbox()
@@ -53,7 +61,7 @@ def stored(registered_url: str, box: Inbox) -> Iterator[Connection[Any]]:
         psycopg.connect(registered_url, autocommit=True) as reader,
     ):
         settings = Settings(state=Path())
-        work = threading.Thread(target=batch.run, args=(conn, box, lambda *_: None, settings, stop))
+        work = threading.Thread(target=batch.run, args=(conn, box, Mute(), settings, stop))
         work.start()
         yield reader
         stop.set()

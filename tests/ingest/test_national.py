@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -22,6 +23,10 @@ GOOD = {"errno": 0, "error": "succ"}
 AT = "2026-08-11T22:10:00.000Z"
 
 
+#: nobody listens to the broker here
+MUTE = SimpleNamespace(tell=print, flush=lambda: None)
+
+
 @pytest.fixture
 def conn(registered_url: str) -> Iterator[Connection[Any]]:
     with psycopg.connect(registered_url, autocommit=True) as conn:
@@ -37,7 +42,7 @@ def client(registered_url: str) -> Iterator[TestClient]:
         TestClient(http.app(box, registered_url)) as made,
     ):
         settings = Settings(state=Path())
-        work = threading.Thread(target=batch.run, args=(conn, box, lambda *_: None, settings, stop))
+        work = threading.Thread(target=batch.run, args=(conn, box, MUTE, settings, stop))
         work.start()
         yield made
         stop.set()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,10 @@ from server.sensorthings import relay
 
 TIMED = {"result": 12.5, "phenomenonTime": "2026-07-01T08:00:00+08:00"}
 DAY_US = 1782864000000000  # 2026-07-01T00:00:00Z, by date -d
+
+
+#: nobody listens to the broker here
+MUTE = SimpleNamespace(tell=print, flush=lambda: None)
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def whole(server: TestClient, database_url: str) -> Iterator[TestClient]:
         conn.execute("DELETE FROM observation")
         jobs = [
             threading.Thread(target=http.serving(settings, box), args=(stop,)),
-            threading.Thread(target=batch.run, args=(conn, box, lambda *_: None, settings, stop)),
+            threading.Thread(target=batch.run, args=(conn, box, MUTE, settings, stop)),
         ]
         for job in jobs:
             job.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -20,6 +21,10 @@ from ingest.rejected import replay
 
 US = 1786503000000000  # 2026-08-12T02:50:00Z, by date -d
 TIMED = {"result": 1.5, "phenomenonTime": "2026-08-12T02:50:00Z"}
+
+
+#: nobody listens to the broker here
+MUTE = SimpleNamespace(tell=print, flush=lambda: None)
 
 
 @pytest.fixture
@@ -41,9 +46,7 @@ def client(db: Connection[Any], registered_url: str) -> Iterator[TestClient]:
     """A client of the door, while what comes through it is stored."""
     box, stop = Inbox(), threading.Event()
     with psycopg.connect(registered_url, autocommit=True) as conn, TestClient(http.app(box)) as made:
-        work = threading.Thread(
-            target=batch.run, args=(conn, box, lambda *_: None, Settings(state=Path()), stop)
-        )
+        work = threading.Thread(target=batch.run, args=(conn, box, MUTE, Settings(state=Path()), stop))
         work.start()
         yield made
         stop.set()
