@@ -35,6 +35,9 @@ class Settings:
     #: observations are stored after this many or after this long, whichever comes first
     batch_rows: int = 5000
     batch_ms: int = 5
+    #: raw observations are dropped, whole months at a time, this many months after their month ended; their
+    #: hours and days stay. 0: keep them for ever
+    retention_months: int = 0
     #: folder with one's own rule files; empty: only those that ship
     rules: str = ""
     #: folder with the reference records that `liupan replay` knows by name

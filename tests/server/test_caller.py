@@ -20,6 +20,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/sites/{code}": {"code": "site-{x}"},
     "/things/{code}": {"code": "thing/{x}-{x}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/observations/rollup": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
     "/alerts/{identifier}": {"identifier": "alert-{x}"},
@@ -32,7 +33,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
 }
 
 #: shows nothing that bears a name: here only the refusal of the other's parameters tells
-NAMELESS = {"/healthz", "/observations", "/counts"}
+NAMELESS = {"/healthz", "/observations", "/observations/rollup", "/counts"}
 #: never ends; its own test is in test_live.py
 ENDLESS = {"/live"}
 
@@ -97,7 +98,7 @@ def test_a_region_is_digits(reader: TestClient, region: str) -> None:
 
 def test_the_world_has_rows_of_both_regions_in_every_table(world_url: str) -> None:
     """Else a route over a table that is forgotten here could show anything."""
-    own_rows = {"region", "migration", "installation", "feed_floor"}
+    own_rows = {"region", "migration", "installation", "feed_floor", "rollup_state"}
     with psycopg.connect(world_url) as conn:
         tables: list[tuple[Any, ...]] = conn.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
