@@ -132,8 +132,8 @@ def handle(
                 handler(conn, events)
                 _mark_done(conn, events)
     except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
-        if conn.closed or not events:
-            raise  # the database is gone: nothing can be noted, the events simply wait
+        if conn.closed or not events or _takes_nothing(error):
+            raise  # the database is gone or full: nothing can be noted, the events simply wait
         if len(events) == 1:
             _note_failure(conn, events[0], error)
         else:
@@ -214,6 +214,12 @@ def _take(
         " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
         (consumer, partitions, partitions, only, only, limit),
     )
+
+
+def _takes_nothing(error: Exception) -> bool:
+    """Say whether the database refuses everything: no disk or memory left (SQLSTATE 53...), or read-only."""
+    state = getattr(error, "sqlstate", None) or ""
+    return state.startswith("53") or state == "25006"
 
 
 def _mark_done(conn: Connection[Any], events: Sequence[Event]) -> None:

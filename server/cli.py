@@ -35,6 +35,7 @@ COMMANDS = {
     "import": Command(
         "server.registry", "导入隐患点、监测点、队伍登记表", "register sites, things and units"
     ),
+    "export": Command("server.export", "导出观测值", "write out what is stored"),
     "decode": Command("ingest.decode", "解读一条报文", "show what a payload holds", False),
     "rejected": Command("ingest.rejected", "查看或重放被拒收的报文", "list or replay rejected payloads"),
     "replay": Command("ingest.replay", "按选定速度回放真实记录", "replay real records at a chosen speed"),

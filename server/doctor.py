@@ -13,12 +13,15 @@ from psycopg import Connection
 
 from domain.settings import Settings
 from domain.wire import encode
-from server import checks, run_state
+from server import checks, checks_storage, run_state
 from server.doctor_view import TODO, show
 from server.up import PROCESSES
 
 #: less room than this (bytes) in the state folder is a problem
 ROOM = 1_000_000_000
+
+#: rollups that are further behind (s) are a problem
+BEHIND_S = 300
 
 #: a transaction that is open for longer (s) is a problem: the live feed waits for it
 LONG_S = 300
@@ -60,7 +63,10 @@ def examine(
     }
     if not report["database"]["missing_migrations"]:
         report |= {
-            "observations": checks.observations(conn, now),
+            "observations": checks_storage.observations(conn, now),
+            "storage": checks_storage.storage(
+                conn, now, timescaledb=report["database"]["timescaledb"] is not None
+            ),
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
             "silent_stations": checks.silent_stations(conn, now - silent_after),
@@ -82,6 +88,11 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
             yield "process", {"name": name, "log": f"{state['path']}/log/{name}.log"}
     if state["exists"] and state["free_bytes"] < ROOM:
         yield "room", {"megabytes": state["free_bytes"] // 1_000_000}
+    storage = report.get("storage", {"refuses": None, "rollups_behind_s": None})
+    if storage["refuses"]:
+        yield "refuses", {"reason": storage["refuses"]}
+    if (storage["rollups_behind_s"] or 0) > BEHIND_S:
+        yield "rollups", {"minutes": round(storage["rollups_behind_s"] / 60)}
     events = report.get("events", {"waiting": (), "set_aside_count": 0})
     for row in events["waiting"]:
         if row["overdue"]:

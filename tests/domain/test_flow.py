@@ -166,6 +166,18 @@ def test_one_poison_event_does_not_hold_up_the_others(db: Connection[Any]) -> No
     assert waiting.fetchall() == [("bad", 1)]
 
 
+@pytest.mark.parametrize("state", ["disk_full", "out_of_memory", "read_only_sql_transaction"])
+def test_a_database_that_takes_nothing_is_no_fault_of_the_event(db: Connection[Any], state: str) -> None:
+    def refused(conn: Connection[Any], events: Sequence[Event]) -> None:
+        conn.execute(f"DO $$ BEGIN RAISE EXCEPTION 'nothing goes' USING ERRCODE = '{state}'; END $$")
+
+    leads(db, "a", "b")
+    with pytest.raises(psycopg.Error, match="nothing goes"):
+        handle(db, "triage", refused)
+    assert column(db, "SELECT failures FROM event WHERE consumer = 'triage'") == [0, 0]
+    assert handle(db, "triage", Recorder()) == 2
+
+
 def test_two_handlers_never_take_the_same_event(db: Connection[Any], database_url: str) -> None:
     leads(db, *(f"{n:03}" for n in range(200)))
     recorders = [Recorder() for _ in range(4)]
