@@ -40,8 +40,13 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "closed": ("live",),  # warning: an incident was closed
     "tracked": ("live",),  # ingest: new fixes of a device
     "answered": ("respond",),  # ingest: a phone answered an order or an alert
+    "commanded": ("command", "live"),  # server: somebody asks a station to do something
+    "unreplied": ("command",),  # warning: a station has not replied to its command yet
+    "replied": ("command",),  # ingest: a station replied to a command
+    "advanced": ("live",),  # warning: a command went on to its next state
     "patrolled": ("live",),  # ingest: a patrol began, went on or ended
     "reported": ("triage", "live"),  # ingest: a lead came in
+    "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
 }

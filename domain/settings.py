@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,6 +30,8 @@ class Settings:
     #: where ingest listens for devices that speak HTTP (OwnTracks, Traccar, stations); port 0: nowhere
     intake_bind: str = "127.0.0.1"
     intake_port: int = 18833
+    #: encryption key of OwnTracks phones (libsodium, at most 32 bytes), the same in all their apps
+    owntracks_key: str = ""
     #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China
     region: str = "64"
     #: observations are stored after this many or after this long, whichever comes first
@@ -38,6 +40,9 @@ class Settings:
     #: raw observations are dropped, whole months at a time, this many months after their month ended; their
     #: hours and days stay. 0: keep them for ever
     retention_months: int = 0
+    #: keys of encrypted stations, JSON: {appId: {"cipher": "AES-128-ECB", "key": hexadecimal or base64}};
+    #: ciphers are AES, 3DES and DES in the modes ECB and CBC, and CBC needs an "iv" written like the key
+    station_keys: str = field(default="", repr=False)
     #: folder with one's own rule files; empty: only those that ship
     rules: str = ""
     #: folder with the reference records that `liupan replay` knows by name

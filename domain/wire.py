@@ -11,10 +11,12 @@ import os
 import struct
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 from domain.thing import Observation
 
@@ -26,6 +28,11 @@ ALERT = "liupan/v1/alert"
 UP_KINDS = ("observation", "patrol", "track", "lead", "evidence", "chunk", "status", "health")
 #: what the platform says to a phone
 DOWN_KINDS = ("stored", "task", "alert", "dispatch")
+
+#: a message is no larger than this (bytes), and holds no more values than this
+LARGEST, MOST_VALUES = 500_000, 25_000
+_OPENS_A_VALUE = (b",", b"[", b"{")
+_NESTED = (dict, list)
 
 _PACKED = struct.Struct("<iqdh")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +54,7 @@ def alert_topic(region: str) -> str:
     return f"{ALERT}/{_name(region)}"
 
 
+@lru_cache(maxsize=100_000)
 def device_of(topic: str) -> str:
     """Return the device that an up topic belongs to; ValueError when it is no such topic."""
     parts = topic.split("/")
@@ -74,14 +82,41 @@ def encode(message: object) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, object]:
-    """Return the JSON object in the payload; ValueError says why there is none."""
-    try:
-        message = json.loads(payload)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
+    """Return the JSON object in the payload; ValueError says why there is none, as `parse` does."""
+    message = parse(payload)
     if not isinstance(message, dict):
         raise ValueError(f"expected a JSON object, got {type(message).__name__}")
     return message
+
+
+def parse(payload: bytes) -> object:
+    """Return the JSON value in the payload; ValueError says why there is none.
+
+    A key that stands twice in one object is refused (I-JSON, RFC 7493, 2.3), as nobody knows which counts; so
+    is what would need much time and room: LARGEST and MOST_VALUES.
+    """
+    check_size(payload)
+    if len(payload) > MOST_VALUES and sum(map(payload.count, _OPENS_A_VALUE)) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_VALUES} values in one message: send less at a time")
+    try:
+        text = payload.decode()
+        value = json.loads(text)
+        if _keys(value) != payload.count(b'":'):  # blanks before a colon, one within a text, or a key twice
+            json.loads(text, object_pairs_hook=_object)
+        return value
+    except UnicodeDecodeError as error:
+        wrong = payload[error.start]
+        raise ValueError(f"not JSON: byte 0x{wrong:02x} at {error.start} is no UTF-8; is it GBK?") from None
+    except RecursionError:
+        raise ValueError("not JSON: nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+
+
+def check_size(payload: bytes) -> None:
+    """Raise ValueError when the payload is larger than any message."""
+    if len(payload) > LARGEST:
+        raise ValueError(f"{len(payload)} bytes, and a message has {LARGEST} at most: send less at a time")
 
 
 def pack(observations: Iterable[Observation]) -> bytes:
@@ -105,6 +140,23 @@ def unpack_places(packed: bytes) -> Iterator[tuple[int, int]]:
     """Yield datastream and microseconds since 1970 of the observations that `pack` wrote."""
     for datastream, microseconds, _, _ in _PACKED.iter_unpack(packed):
         yield datastream, microseconds
+
+
+def _keys(value: object) -> int:
+    """Return how many keys the objects in a JSON value have."""
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(each) for each in value.values() if type(each) in _NESTED)
+    if isinstance(value, list):
+        return sum(_keys(each) for each in value if type(each) in _NESTED)
+    return 0
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice[:40]!r} stands twice in one object: nobody knows which counts")
+    return found
 
 
 def _plain(value: object) -> object:

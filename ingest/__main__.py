@@ -11,7 +11,7 @@ import psycopg
 
 from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, http, mqtt
+from ingest import batch, codecs, http, mqtt
 from ingest.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     try:
         settings = Settings.from_env()
         database_url, broker = settings.database(), settings.broker()
+        codecs.configure(settings)
     except ValueError as error:
         log.error("%s", error)
         return 2

@@ -106,7 +106,7 @@ def collect(inbox: Inbox, rows: int, seconds: float) -> list[tuple[Incoming, Arr
             decoded = codecs.read(topic, payload, at)
             arrival = Arrival(topic=topic, payload=payload, received_at=at, decoded=decoded)
             batch.append((incoming, arrival))
-            rows -= max(1, len(decoded.readings) + len(decoded.fixes))
+            rows -= max(1, len(decoded.readings) + len(decoded.numbered) + len(decoded.fixes))
             if rows <= 0:
                 break
             incoming = inbox.take(0)

@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from domain.patrol import TrackPoint
+from domain.settings import Settings
 from domain.wire import encode
-from ingest.codecs import Codec, load, sender_in
-from ingest.decoded import Decoded
+from ingest.codecs import Codec, configure, load, sender_in
+from ingest.decoded import Decoded, StationFile
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +31,7 @@ def main(argv: list[str]) -> int:
     if (codec := load().get(args.codec)) is None:
         parser.error(f"no codec {args.codec!r}; there are {', '.join(load())}")
     try:
+        configure(Settings.from_env())
         payload = args.file.read_bytes() if args.file else bytes.fromhex(args.hex)
         decoded, unknown = _decode(codec, args.topic, payload)
     except OSError as error:
@@ -58,10 +61,27 @@ def lines(decoded: Decoded) -> Iterator[dict[str, Any]]:
             "result": reading.result,
             "unit": reading.unit,
         }
+    for result in decoded.numbered:
+        at = result.phenomenon_time
+        yield {
+            "thing": "",
+            "datastream": f"Datastreams({result.datastream})",
+            "phenomenon_time": at.isoformat() if at else None,
+            "result": result.result,
+            "unit": None,
+        }
     yield from map(_location, decoded.fixes)
-    for kind in ("patrols", "leads", "answers"):
-        for item in getattr(decoded, kind):
-            yield {"kind": kind[:-1], **json.loads(encode(item))}
+    yield from map(_file, decoded.files)
+    said = {
+        "patrol": decoded.patrols,
+        "lead": decoded.leads,
+        "answer": decoded.answers,
+        "reply": decoded.replies,
+        "report": decoded.reports,
+    }
+    for kind, items in said.items():
+        for item in items:
+            yield {"kind": kind, **json.loads(encode(item))}
 
 
 def _location(fix: TrackPoint) -> dict[str, Any]:
@@ -76,13 +96,27 @@ def _location(fix: TrackPoint) -> dict[str, Any]:
         "accuracy_m": fix.accuracy_m,
         "speed_m_s": fix.speed_m_s,
         "course_deg": fix.course_deg,
+        **({"extra": fix.extra} if fix.extra else {}),
+    }
+
+
+def _file(file: StationFile) -> dict[str, Any]:
+    return {
+        "kind": "file",
+        "thing": file.thing,
+        "name": file.name,
+        "media_type": file.media_type,
+        "at": file.at.isoformat() if file.at else None,
+        "description": file.description,
+        "size": len(file.data),
+        "sha256": sha256(file.data).hexdigest(),
     }
 
 
 def _decode(codec: Codec, topic: str | None, payload: bytes) -> tuple[Decoded, str]:
     """Return the contents and, when no topic is given, what stands in them for the unknown sender."""
     if topic is not None and not codec.filter_of(topic):
-        raise ValueError(f"{codec.name} reads topics like {' or '.join(codec.topics)}, not {topic}")
+        raise ValueError(f"{codec.name} reads topics like {codec.topics[0]}, not {topic}")
     some_topic = codec.topics[0].replace("+", "?")
     decoded = codec.decode(some_topic if topic is None else topic, payload, datetime.now(UTC))
     return decoded, sender_in(codec.topics[0], some_topic) if topic is None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from domain.geo import Position
 
 #: a decimal number as text; float() alone would also take 1_000, Infinity and digits of other scripts
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+#: what no PostgreSQL text can hold, as it stands in JSON
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 #: longest part of a foreign value that is quoted in a reason
 QUOTED = 60
 
@@ -91,6 +94,18 @@ def mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {quoted(value)}")
     return value
+
+
+def document(message: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the JSON object itself; ValueError when it holds something that no table can, as NaN or NUL."""
+    try:
+        written = json.dumps(message, allow_nan=False, ensure_ascii=False)
+        written.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it holds what cannot be stored: {error}") from None
+    if NUL.search(written):
+        raise ValueError("it holds what cannot be stored: the character NUL")
+    return message
 
 
 def quoted(value: object) -> str:

@@ -46,10 +46,13 @@ def dp(file: Path) -> Source:
         if form in frame
     ]
     streams: dict[str, dict[str, enrol.Entry]] = {}
-    for reading in (reading for message in messages for reading in decoded(message).readings):
-        known = streams.setdefault(reading.thing, {})
-        if not isinstance(reading.result, str):
-            known[reading.datastream] = enrol.stream(reading.datastream, "", reading.unit or "")
+    for content in map(decoded, messages):
+        for sent in content.files:
+            streams.setdefault(sent.thing, {})
+        for reading in content.readings:
+            known = streams.setdefault(reading.thing, {})
+            if not isinstance(reading.result, str):
+                known[reading.datastream] = enrol.stream(reading.datastream, "", reading.unit or "")
     things = [
         enrol.station(device, f"回放 replay: {device}", region, MODE, list(known.values()))
         for device, known in streams.items()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 from domain.clock import parse_time
 from domain.geo import Position
+from domain.track_format import NAMESPACE
+from ingest.fields import NUMBER
 
 #: root elements of GPX 1.0, 1.1 and of files that leave the namespace out
 ROOTS = ("{http://www.topografix.com/GPX/1/0}gpx", "{http://www.topografix.com/GPX/1/1}gpx", "gpx")
+
+#: name of an element, in GPX 1.0 or in the extensions of 1.1 -> what it measures (m, m/s, degrees)
+MEASURED = {"accuracy": "accuracy_m", "speed": "speed_m_s", "course": "course_deg"}
 
 #: a segment without any time is said to have ended this long before the first one with times ...
 BEFORE = timedelta(hours=1)
@@ -23,11 +28,15 @@ MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
-    """One point of a track; `timed` is false where the file gives no time and one was made up."""
+    """One point of a track; `timed` is false where the file gives no time and one was made up.
+
+    `measured` has what else the file says of the point, by the names in MEASURED.
+    """
 
     at: datetime
     position: Position
     timed: bool = True
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -54,10 +63,15 @@ def segments(text: bytes) -> list[list[Fix]]:
             "no point of the GPX file has a time, and neither has the file: nothing to place it by"
         )
     return [
-        [Fix(at=at, position=_position(point, space), timed=told is not None)
+        [Fix(at=at, position=_position(point, space), timed=told is not None, measured=_measured(point))
          for point, told, at in zip(points, line, filled, strict=True)]
         for points, line, filled in zip(lines, times, _placed(times, min(known, default=None)), strict=True)
     ]  # fmt: skip
+
+
+def mode(text: bytes) -> str:
+    """Return the mode that our own export has written into the file, '' in the files of others."""
+    return (_root(text).findtext(f".//{{{NAMESPACE}}}mode") or "").strip()
 
 
 def _root(text: bytes) -> ElementTree.Element:
@@ -88,6 +102,16 @@ def _position(point: ElementTree.Element, space: str) -> Position:
         )
     except KeyError as error:
         raise ValueError(f"a point of the GPX file has no {error}") from None
+
+
+def _measured(point: ElementTree.Element) -> dict[str, float]:
+    """Return what the point says beside its place and time; 1.1 keeps that in extensions of any namespace."""
+    measured: dict[str, float] = {}
+    for element in point.iter():
+        name, text = element.tag.rpartition("}")[2], (element.text or "").strip()
+        if name in MEASURED and NUMBER.fullmatch(text):
+            measured[MEASURED[name]] = float(text)
+    return measured
 
 
 def _placed(lines: Sequence[Sequence[datetime | None]], first: datetime | None) -> list[list[datetime]]:

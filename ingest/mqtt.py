@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from domain.wire import down_topic, encode
-from ingest.codecs import PSEUDO, load
+from ingest.codecs import PSEUDO, dr, load
 from ingest.inbox import Inbox, Incoming
 from ingest.store import Outcome
 
@@ -34,8 +34,15 @@ class Door:
     inbox: Inbox
     connection: int = 0
 
-    def on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        """Let the message in, when there is room; this thread waits for it, and more wait at the broker."""
+    def on_message(self, client: Client, _data: object, message: MQTTMessage) -> None:
+        """Let the message in, when there is room; this thread waits for it, and more wait at the broker.
+
+        A retained reply is an old one, told again to all.
+        """
+        if message.retain and message.topic == dr.TOPIC:
+            log.info("a retained reply on %s is ignored", message.topic)
+            client.ack(message.mid, message.qos)
+            return
         done = partial(self.acknowledge, message.mid, message.qos, self.connection)
         self.inbox.put(Incoming(message.topic, bytes(message.payload), datetime.now(UTC), done))
 

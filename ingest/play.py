@@ -51,11 +51,11 @@ class Line:
     said: int = 0
     taken: int = 0
 
-    def say(self, message: Message) -> None:
-        """Publish at QoS 1, waiting while the window is full; TimeoutError when the broker stays silent."""
+    def say(self, message: Message, *, qos: int = 1, retain: bool = False) -> None:
+        """Publish, waiting while the window is full; TimeoutError when the broker stays silent."""
         if not self.room.acquire(timeout=PATIENCE_S):
             raise TimeoutError(f"the broker has acknowledged nothing for {PATIENCE_S:.0f} s")
-        self.client.publish(message.topic, message.payload, qos=1)
+        self.client.publish(message.topic, message.payload, qos=qos, retain=retain)
         self.said += 1
 
     def close(self) -> None:

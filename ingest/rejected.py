@@ -12,6 +12,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from domain.reply import covered
 from domain.settings import Settings
 from domain.wire import encode
 from ingest import codecs
@@ -24,7 +25,9 @@ from ingest.store import POISON, keep, refused_because
 def main(argv: list[str]) -> int:
     """List or replay; exit code 1 when a payload to replay still cannot be stored, or is not there."""
     args = _arguments(argv)
-    with psycopg.connect(Settings.from_env().database(), autocommit=True) as conn:
+    settings = Settings.from_env()
+    codecs.configure(settings)
+    with psycopg.connect(settings.database(), autocommit=True) as conn:
         conn.execute("SET TIME ZONE 'UTC'")
         if args.command == "list":
             for row in listed(conn, args.device):
@@ -42,14 +45,14 @@ def main(argv: list[str]) -> int:
 
 
 def listed(conn: Connection[Any], device: str | None = None) -> list[dict[str, Any]]:
-    """Return what is in quarantine, oldest first, with its payload in hexadecimal digits."""
+    """Return what is in quarantine, oldest first, with its payload in hexadecimal digits, secrets covered."""
     cursor = conn.cursor(row_factory=dict_row)
-    return cursor.execute(
-        "SELECT id, topic, device, reason, times, first_at, last_at, replayed_at,"
-        "  encode(payload, 'hex') AS payload"
+    rows = cursor.execute(
+        "SELECT id, topic, device, reason, times, first_at, last_at, replayed_at, payload"
         " FROM rejected WHERE %s::text IS NULL OR device = %s ORDER BY id",
         (device, device),
     ).fetchall()
+    return [{**row, "payload": covered(row["payload"]).hex()} for row in rows]
 
 
 def waiting(conn: Connection[Any]) -> Sequence[int]:

@@ -22,7 +22,7 @@ import psycopg
 from domain.process import log_to_stderr
 from domain.settings import Settings
 from domain.wire import encode
-from ingest import files, records, settle
+from ingest import codecs, files, records, settle
 from ingest.play import Script, connect, play
 from ingest.records import Source
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     log_to_stderr("replay")
     settings = Settings.from_env()
+    codecs.configure(settings)
     source = _source(args, Path(settings.data))
     if args.registry:
         print(encode(source.registry).decode())

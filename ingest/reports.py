@@ -1,4 +1,4 @@
-"""What phones say, into its tables: fixes, patrols, leads with their evidence, answers; each with its event.
+"""What phones say, into its tables: fixes, patrols, leads, answers, reports; each with its event.
 
 A second send is absorbed by its key. The same key with other contents is refused: the first one stays.
 """
@@ -16,6 +16,8 @@ from psycopg import Connection
 from domain.flow import emit
 from domain.lead import Evidence, Lead
 from domain.patrol import Patrol
+from domain.wire import encode
+from ingest import device_report
 from ingest.decoded import Answer
 from ingest.registry import Sender
 from ingest.resolve import Contents
@@ -32,23 +34,26 @@ class Refusal(NamedTuple):
 def keep(conn: Connection[Any], batch: Sequence[Contents]) -> Iterator[Refusal]:
     """Store in the open transaction what phones say; yield what is refused."""
     _fixes(conn, batch)
-    for index, contents in enumerate(batch):
+    for contents in batch:
         for patrol, sender in contents.patrols:
             if not _patrol(conn, patrol, sender):
-                yield Refusal(index, _differs("patrol", patrol.id))
+                yield Refusal(contents.place, _differs("patrol", patrol.id))
         for lead, sender in contents.leads:
             if not _lead(conn, lead, sender, contents.arrival.received_at):
-                yield Refusal(index, _differs("lead", lead.id))
+                yield Refusal(contents.place, _differs("lead", lead.id))
             else:
                 for evidence in lead.evidence:
                     if not _evidence(conn, lead.id, evidence):
-                        yield Refusal(index, _differs("evidence", evidence.id), whole=False)
+                        yield Refusal(contents.place, _differs("evidence", evidence.id), whole=False)
         for answer, sender in contents.answers:
             if not _answer(conn, answer, sender, contents.arrival.received_at):
-                yield Refusal(index, _differs("answer", answer.id))
+                yield Refusal(contents.place, _differs("answer", answer.id))
+        for report, sender in contents.reports:
+            if not device_report.store(conn, report, sender, contents.arrival.received_at):
+                yield Refusal(contents.place, _differs("report", f"{report.kind} of {report.at}"))
 
 
-def _differs(what: str, key: UUID) -> str:
+def _differs(what: str, key: UUID | str) -> str:
     return f"{what} {key} is known with other contents: the first stays"
 
 
@@ -59,9 +64,9 @@ def _fixes(conn: Connection[Any], batch: Sequence[Contents]) -> None:
     regions = {fix.device: sender.region for contents in batch for fix, sender in contents.fixes}
     new = conn.execute(
         "INSERT INTO track_point (device, region, received_at, at, lon, lat, altitude_m, accuracy_m,"
-        "  speed_m_s, course_deg)"
+        "  speed_m_s, course_deg, extra)"
         " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::float8[],"
-        "  %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::float8[])"
+        "  %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::jsonb[])"
         " ON CONFLICT DO NOTHING RETURNING device, at, lon, lat",
         (
             [fix.device for fix in fixes],
@@ -70,10 +75,11 @@ def _fixes(conn: Connection[Any], batch: Sequence[Contents]) -> None:
             [fix.at for fix in fixes],
             [fix.position.lon for fix in fixes],
             [fix.position.lat for fix in fixes],
-            [fix.position.altitude_m for fix in fixes],
-            [fix.accuracy_m for fix in fixes],
-            [fix.speed_m_s for fix in fixes],
-            [fix.course_deg for fix in fixes],
+            [_real(fix.position.altitude_m) for fix in fixes],
+            [_real(fix.accuracy_m) for fix in fixes],
+            [_real(fix.speed_m_s) for fix in fixes],
+            [_real(fix.course_deg) for fix in fixes],
+            [encode(fix.extra).decode() if fix.extra else None for fix in fixes],
         ),
     ).fetchall()
     by_device: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
@@ -83,6 +89,11 @@ def _fixes(conn: Connection[Any], batch: Sequence[Contents]) -> None:
         at, lon, lat = max(places)
         body = {"points": len(places), "last": {"at": at, "lon": lon, "lat": lat}}
         emit(conn, "tracked", subject=device, region=regions[device], body=body)
+
+
+def _real(value: float | None) -> float | None:
+    """Return the number without digits that nothing measures: 1e-50 is nothing that a `real` can hold."""
+    return None if value is None else round(value, 6)
 
 
 def _patrol(conn: Connection[Any], patrol: Patrol, sender: Sender) -> bool:

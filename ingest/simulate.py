@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from domain.process import log_to_stderr
 from domain.settings import Settings
 from domain.wire import decode, encode
-from ingest import enrol, phones, stations, storm
+from ingest import device, enrol, phones, stations, storm
 from ingest.play import Line, Message, Script, connect, play
 from ingest.scenario import MODE, Scenario
 
@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     log_to_stderr("simulate")
     try:
+        if args.device:
+            return device.run(Settings.from_env().broker(), args.device, args.apikey)
         pace = tempo(datetime.now(UTC), args.hours, args.speed)
         scenario = Scenario(seed=args.seed, start=pace.start, hours=args.hours, sites=args.sites)
         if args.registry or args.truth:
@@ -122,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     say("--hours", type=float, default=72.0, help="length of the storm, h (default %(default)s)")
     say("--speed", type=float, default=1200.0, help="times faster than life (default %(default)s)")
     say("--sites", type=int, default=5, help="hazard sites that take part, 1 to 5 (default %(default)s)")
+    say(
+        "--device",
+        metavar="CODE",
+        help="be this one station instead: report, and obey commands, until Ctrl-C",
+    )
+    say("--apikey", default="liupan-exercise", help="of the station with --device (default %(default)s)")
     say("--registry", action="store_true", help="print what `liupan import` must know, and end")
     say("--truth", action="store_true", help="print what truly happens at each site, and end")
     say("--json", action="store_true", help="print the summary as one JSON object")

@@ -108,7 +108,7 @@ def topic(place: Place) -> str:
 
 def payload(place: Place, measured: Mapping[datetime, Results]) -> bytes:
     """Return one payload with all these results in the station's own language."""
-    return _frame(_dp_body(place, measured)) if place.wire == "dp" else _own(measured)
+    return frame(_dp_body(place, measured)) if place.wire == "dp" else _own(measured)
 
 
 def _own(measured: Mapping[datetime, Results]) -> bytes:
@@ -135,7 +135,8 @@ def _dp_body(place: Place, measured: Mapping[datetime, Results]) -> dict[str, ob
     return {place.device: sensors}
 
 
-def _frame(body: Mapping[str, object]) -> bytes:
+def frame(body: Mapping[str, object]) -> bytes:
+    """Return the JSON in a `$dp` frame of the present numbering."""
     text = json.dumps(body, separators=(",", ":")).encode()
     return bytes([DP_TYPE]) + len(text).to_bytes(2, "big") + text
 
@@ -156,4 +157,4 @@ def _health(scenario: Scenario, place: Place) -> Message:
         "sensor_state": {"L3_YL_1": 0, "L1_GP_1": 0, "L1_LF_1": 0},
     }
     body = {place.device: {"S1_ZT_1": {local.strftime("%Y-%m-%dT%H:%M:%S.000Z"): state}}}
-    return Message(at=scenario.start, topic=DP_TOPIC, payload=_frame(body))
+    return Message(at=scenario.start, topic=DP_TOPIC, payload=frame(body))

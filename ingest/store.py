@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, reports
+from ingest import observations, replies, reports, station_files
 from ingest.quarantine import quarantine, reason_of
 from ingest.registry import Registry
-from ingest.resolve import Batch, Contents
+from ingest.resolve import SAID, Batch, Contents
 
 #: errors that one payload can cause by what it contains; anything else is ours, and ends the process
 POISON = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
@@ -27,10 +27,14 @@ CAREFUL_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is."""
+    """What became of an arrival: is anything of it stored, and why not the rest; '' when all of it is.
+
+    `keys` are those of `Contents`: where each numbered result is stored.
+    """
 
     kept: bool
     reason: str
+    keys: tuple[tuple[int, int] | None, ...] = ()
 
 
 ALL_KEPT = Outcome(kept=True, reason="")
@@ -65,17 +69,22 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
 
 def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
+    rich = [contents for contents in batch.contents if contents.is_rich]
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
-    for refusal in reports.keep(conn, batch.contents):
+    for refusal in (*reports.keep(conn, rich), *station_files.keep(conn, rich)):
         refused[refusal.place].append(refusal)
     observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
-    _states(conn, batch.contents)
-    return [_outcome(contents, refused.get(index, ())) for index, contents in enumerate(batch.contents)]
+    _states(conn, rich)
+    replies.keep(conn, rich)
+    outcomes = [ALL_KEPT] * len(batch)
+    for contents in rich:
+        outcomes[contents.place] = _outcome(contents, refused.get(contents.place, ()))
+    return outcomes
 
 
 def _keep_and_quarantine(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
     outcomes = keep(conn, registry, batch)
-    refused = [(c, o.reason) for c, o in zip(batch.contents, outcomes, strict=True) if o is not ALL_KEPT]
+    refused = [(batch.contents[n], outcome.reason) for n, outcome in enumerate(outcomes) if outcome.reason]
     quarantine(conn, refused)
     return outcomes
 
@@ -99,9 +108,10 @@ def refused_because(error: Exception) -> str:
 
 
 def _outcome(contents: Contents, refused: Sequence[reports.Refusal]) -> Outcome:
-    if not contents.problems and not refused:
+    if not contents.problems and not refused and not contents.keys:
         return ALL_KEPT
     reason = reason_of([*contents.problems, *(refusal.reason for refusal in refused)])
-    said = len(contents.fixes) + len(contents.patrols) + len(contents.leads) + len(contents.answers)
-    size = contents.observations + len(contents.states) + said
-    return Outcome(kept=size > sum(refusal.whole for refusal in refused), reason=reason)
+    size = contents.observations + len(contents.states) + len(contents.files)
+    size += sum(len(getattr(contents, name)) for name in SAID)
+    kept = size > sum(refusal.whole for refusal in refused)
+    return Outcome(kept=kept, reason=reason, keys=tuple(contents.keys))

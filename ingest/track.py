@@ -1,4 +1,4 @@
-"""`liupan track`: the stored fixes of a device as a track."""
+"""`liupan track`: the stored fixes of a device as a track, told in a line or written as a file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from domain.clock import parse_time
 from domain.geo import Position, length_m, pieces
 from domain.patrol import TrackPoint
 from domain.settings import Settings
+from domain.track_format import FORMATS, Subject
 from domain.wire import encode
 
 
@@ -29,15 +30,19 @@ def main(argv: list[str]) -> int:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--geojson", action="store_true", help="print a GeoJSON Feature (RFC 7946)")
+    form.add_argument("--format", choices=list(FORMATS), help="write the track as such a file")
     args = parser.parse_args(argv)
     with psycopg.connect(Settings.from_env().database(), autocommit=True) as conn:
         conn.execute("SET TIME ZONE 'UTC'")
         fixes = read_track(conn, args.device, args.start, args.end)
+        subject = read_subject(conn, args.device)
     if not fixes:
         print(f"no fix of {args.device!r} is stored for this time", file=sys.stderr)
         return 1
     told = summary(fixes)
-    if args.geojson:
+    if args.format:
+        sys.stdout.writelines(FORMATS[args.format].write(subject, fixes))
+    elif args.geojson:
         print(encode(feature(fixes)).decode())
     elif args.json:
         print(encode(told).decode())
@@ -50,12 +55,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def read_subject(conn: Connection[Any], device: str) -> Subject:
+    """Return the device as a file names it; its mode is `unknown` when it is not registered."""
+    row = conn.execute("SELECT name, mode FROM thing WHERE code = %s", (device,)).fetchone()
+    name, mode = row or (device, "unknown")
+    return Subject(device=device, name=name, mode=mode)
+
+
 def read_track(
     conn: Connection[Any], device: str, start: datetime | None = None, end: datetime | None = None
 ) -> list[TrackPoint]:
     """Return the device's fixes between two times (both included), in the order of their times."""
     rows = conn.execute(
-        "SELECT at, lon, lat, altitude_m, accuracy_m, speed_m_s, course_deg FROM track_point"
+        "SELECT at, lon, lat, altitude_m, accuracy_m, speed_m_s, course_deg, extra FROM track_point"
         " WHERE device = %s AND at >= coalesce(%s::timestamptz, '-infinity')"
         " AND at <= coalesce(%s::timestamptz, 'infinity')"
         " ORDER BY at, received_at",
@@ -69,8 +81,9 @@ def read_track(
             accuracy_m=accuracy_m,
             speed_m_s=speed_m_s,
             course_deg=course_deg,
+            extra=extra,
         )
-        for at, lon, lat, altitude_m, accuracy_m, speed_m_s, course_deg in rows
+        for at, lon, lat, altitude_m, accuracy_m, speed_m_s, course_deg, extra in rows
     ]
 
 

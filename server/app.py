@@ -19,7 +19,9 @@ from server.routes import (
     alerts,
     assessments,
     cases,
+    commands,
     counts,
+    device_reports,
     dispatches,
     health,
     incidents,
@@ -28,14 +30,18 @@ from server.routes import (
     observations,
     regions,
     rejected,
+    sensorthings,
     sites,
+    station_files,
     things,
     tracks,
     units,
 )
 
-NOUNS = (regions, sites, things, observations, assessments, alerts, incidents, dispatches, units,
-         tracks, leads, cases, rejected, counts, live, health)  # fmt: skip
+#: commands stands before things, whose codes may contain slashes
+NOUNS = (regions, sites, commands, things, observations, station_files, assessments, alerts, incidents,
+         dispatches, units, tracks, device_reports, leads, cases, rejected, counts, live, health,
+         sensorthings)  # fmt: skip
 
 
 def make_pool(settings: Settings) -> ConnectionPool:

@@ -13,11 +13,15 @@ from psycopg.rows import dict_row
 from domain.settings import Settings
 from server import ports, run_state
 from server.migrate import SCHEMA
+from warning.command import AT_ALL
 
 Facts = dict[str, Any]
 
 #: an event that has been due for longer (s) is overdue
 OVERDUE_S = 60
+
+#: so many revisions of a device in a day are no accident
+MANY_REVISIONS = 10
 
 #: of each list so many are shown
 SHOWN = 20
@@ -106,6 +110,21 @@ def quarantine(conn: Connection[Any]) -> list[Facts]:
     )
 
 
+def open_commands(conn: Connection[Any], now: datetime) -> list[Facts]:
+    """Return the commands that were not sent within OVERDUE_S, or wait for a reply far too long."""
+    return rows(
+        conn,
+        "SELECT c.id::text, t.code, c.name, c.state, c.tries, c.asked_at"
+        " FROM command c JOIN thing t ON t.id = c.thing"
+        " WHERE c.state = 'pending' AND c.asked_at < %(now)s - %(overdue)s"
+        " OR c.state = 'sent' AND c.asked_at < %(now)s - %(unreplied)s ORDER BY c.asked_at LIMIT %(shown)s",
+        now=now,
+        overdue=timedelta(seconds=OVERDUE_S),
+        unreplied=2 * AT_ALL,
+        shown=SHOWN,
+    )
+
+
 def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
     """Return the actual stations whose newest observation came before then, or that never sent any."""
     return rows(
@@ -115,6 +134,26 @@ def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
         " WHERE t.kind = 'station' AND t.mode = 'actual' GROUP BY t.id"
         " HAVING coalesce(max(o.received_at), '-infinity') < %(before)s ORDER BY last NULLS FIRST, t.code",
         before=before,
+    )
+
+
+def shared_ids(conn: Connection[Any], now: datetime) -> list[Facts]:
+    """Return the devices that told many different results for the same times, in different payloads at once.
+
+    One station that repeats itself repeats its results; two that use one id, or a forger, do not. Counted are
+    results of the last day that came within a minute of the first one, which each payload stamps as received.
+    """
+    return rows(
+        conn,
+        "SELECT t.code, t.name, t.region, count(*) AS revisions, max(r.received_at) AS last"
+        " FROM observation_revision r JOIN observation o USING (datastream, phenomenon_time)"
+        " JOIN datastream d ON d.id = r.datastream JOIN thing t ON t.id = d.thing"
+        " WHERE r.received_at BETWEEN %(now)s - interval '1 day' AND %(now)s"
+        " AND r.received_at > o.received_at AND r.received_at <= o.received_at + interval '1 minute'"
+        " GROUP BY t.id HAVING count(*) >= %(many)s ORDER BY revisions DESC, t.code LIMIT %(shown)s",
+        now=now,
+        many=MANY_REVISIONS,
+        shown=SHOWN,
     )
 
 

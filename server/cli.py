@@ -42,7 +42,9 @@ COMMANDS = {
     "simulate": Command(
         "ingest.simulate", "模拟暴雨、边坡、巡查和队伍", "simulate storm, slopes, patrols, teams"
     ),
-    "track": Command("ingest.track", "查看已存轨迹", "show stored tracks"),
+    "command": Command("server.command", "向监测站下发命令", "send a command to a station"),
+    "import-track": Command("ingest.import_track", "导入 GPX 轨迹", "store a GPX file as a track"),
+    "track": Command("ingest.track", "查看或导出已存轨迹", "show or export stored tracks"),
     "bench": Command("server.bench", "测量整条路径的速度", "measure the whole path", False),
 }
 
@@ -91,7 +93,7 @@ def _join() -> None:
 
 def _help() -> list[str]:
     lines = ["usage: liupan COMMAND [ARGUMENT ...]      liupan COMMAND --help      liupan --version", ""]
-    return lines + [f"  {name:10}{command.en:42}{command.zh}" for name, command in COMMANDS.items()]
+    return lines + [f"  {name:13}{command.en:42}{command.zh}" for name, command in COMMANDS.items()]
 
 
 if __name__ == "__main__":

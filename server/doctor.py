@@ -69,6 +69,8 @@ def examine(
             ),
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
+            "open_commands": checks.open_commands(conn, now),
+            "shared_ids": checks.shared_ids(conn, now),
             "silent_stations": checks.silent_stations(conn, now - silent_after),
         }
     return report
@@ -88,17 +90,24 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
             yield "process", {"name": name, "log": f"{state['path']}/log/{name}.log"}
     if state["exists"] and state["free_bytes"] < ROOM:
         yield "room", {"megabytes": state["free_bytes"] // 1_000_000}
-    storage = report.get("storage", {"refuses": None, "rollups_behind_s": None})
-    if storage["refuses"]:
-        yield "refuses", {"reason": storage["refuses"]}
-    if (storage["rollups_behind_s"] or 0) > BEHIND_S:
-        yield "rollups", {"minutes": round(storage["rollups_behind_s"] / 60)}
+    yield from _storage_problems(report.get("storage", {"refuses": None, "rollups_behind_s": None}))
+    for row in report.get("shared_ids", ()):
+        yield "shared_id", {"code": row["code"], "revisions": row["revisions"]}
     events = report.get("events", {"waiting": (), "set_aside_count": 0})
     for row in events["waiting"]:
         if row["overdue"]:
             yield "overdue", {**row, "oldest_s": round(row["oldest_s"])}
+    if late := report.get("open_commands"):
+        yield "open_commands", {"count": len(late), "oldest": late[0]["id"]}
     if events["set_aside_count"]:
         yield "set_aside", {"count": events["set_aside_count"]}
+
+
+def _storage_problems(storage: dict[str, Any]) -> Iterator[Problem]:
+    if storage["refuses"]:
+        yield "refuses", {"reason": storage["refuses"]}
+    if (storage["rollups_behind_s"] or 0) > BEHIND_S:
+        yield "rollups", {"minutes": round(storage["rollups_behind_s"] / 60)}
 
 
 def retry_set_aside(conn: Connection[Any], event: int | None) -> int:

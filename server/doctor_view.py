@@ -51,7 +51,9 @@ WORDS = {
     "failing": ("正在重试的事件", "events that fail and are tried again"),
     "set_aside": ("已搁置的事件", "events set aside"),
     "quarantine": ("被拒收的报文", "rejected payloads"),
+    "shared_ids": ("可能有两台设备共用的编码", "ids that two stations may share"),
     "silent_stations": ("无数据的监测点", "silent stations"),
+    "open_commands": ("迟迟没有结果的命令", "commands without a result"),
     "never": ("从未", "never"),
     "well": ("一切正常", "all is well"),
     "todo": ("需要处理", "to be done"),
@@ -74,7 +76,11 @@ COLUMNS = {
     "code": ("编码", "code"),
     "name": ("名称", "name"),
     "region": ("行政区划", "region"),
+    "revisions": ("修订值", "revisions"),
     "last": ("最近数据", "last data"),
+    "state": ("状态", "state"),
+    "tries": ("下发次数", "times sent"),
+    "asked_at": ("下发时间", "asked at"),
 }
 
 #: seconds of it -> (Chinese, English)
@@ -107,6 +113,16 @@ TODO = {
         "{consumer}：{overdue} 个事件逾期未处理，最早的已等 {oldest_s} 秒",
         "{consumer}: {overdue} events are overdue, the oldest waits for {oldest_s} s",
     ),
+    "open_commands": (
+        "{count} 条命令迟迟没有结果：查看消息代理和 warning 进程，或 POST /commands/{oldest}/cancel",
+        "{count} commands have no result: see the broker and the process warning, or POST"
+        " /commands/{oldest}/cancel",
+    ),
+    "shared_id": (
+        "编码 {code} 一天内有 {revisions} 个相互矛盾的值，可能有两台设备共用：核对两台设备的编码与密钥",
+        "{code} told {revisions} contradicting results in a day, two stations may share this id:"
+        " compare the ids and keys that they are set to",
+    ),
     "set_aside": (
         "{count} 个事件已搁置：排除原因后运行 liupan doctor --retry-set-aside [编号]",
         "{count} events are set aside: remove the cause, then run liupan doctor --retry-set-aside [ID]",
@@ -118,6 +134,8 @@ LISTS = {
     "failing": ("id", "consumer", "kind", "subject", "failures", "last_failure", "next_try"),
     "set_aside": ("id", "consumer", "kind", "subject", "last_failure", "set_aside_at"),
     "quarantine": ("payloads", "times", "last_at", "reason"),
+    "open_commands": ("id", "code", "name", "state", "tries", "asked_at"),
+    "shared_ids": ("code", "name", "region", "revisions", "last"),
     "silent_stations": ("code", "name", "region", "last"),
 }
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from domain.incident import IllegalMove
+from server.sensorthings import Fault
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ def install(app: FastAPI) -> None:
         log.warning("%s %s: %s", request.method, request.url.path, " ".join(str(error).split()))
         return JSONResponse({"detail": words}, status)
 
+    def fault(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Fault)  # noqa: S101 - it is installed for nothing else
+        return error.told()
+
+    app.add_exception_handler(Fault, fault)
     for kind in TOLD:
         app.add_exception_handler(kind, told)
     for kind in HIDDEN:

@@ -23,6 +23,8 @@ from warning.response.incident import staff
 #: (table, column) -> how the database finds the value that stands there from the code in the file
 LOOKUPS: dict[tuple[str, str], LiteralString] = {
     ("thing", "site"): "(SELECT id FROM hazard_site WHERE code = %(site)s)",
+    # a file without the secret keeps the one that is there
+    ("thing", "apikey"): "coalesce(%(apikey)s, (SELECT apikey FROM thing WHERE code = %(code)s), '')",
     ("datastream", "thing"): "(SELECT id FROM thing WHERE code = %(thing)s)",
 }
 

@@ -103,6 +103,8 @@ class Thing(Row):
     region: str
     mode: Mode = Mode.ACTUAL
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    #: secret that a national station checks in commands; None keeps the one that is registered
+    apikey: Annotated[str | None, Field(pattern="^[!-%'-~]{0,100}$", repr=False)] = None
     datastreams: list[Datastream] = []
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from server.watch import Row
-from server.words import LEVELS, MESSAGES, STATES, lead_kind, step
+from server.words import LEVELS, MESSAGES, REPORTS, STATES, lead_kind, step
 
 Say = Callable[[Row, Row], tuple[str, str]]
 
@@ -41,6 +41,12 @@ def _patrolled(event: Row, body: Row) -> tuple[str, str]:
             f"patrol of {body['device']} {'ended' if ended else 'began'}")  # fmt: skip
 
 
+def _device_reported(event: Row, body: Row) -> tuple[str, str]:
+    zh, en = REPORTS.get(body["kind"], (body["kind"], body["kind"]))
+    who = f"{event['subject']} {body['about']}".rstrip()
+    return f"{zh} {who}", f"{en} of {who}"
+
+
 #: kinds that are told, and how; the others come too often
 LINES: Mapping[str, Say] = {
     "levelled": _levelled,
@@ -52,6 +58,7 @@ LINES: Mapping[str, Say] = {
     "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
     "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),
     "patrolled": _patrolled,
+    "device_reported": _device_reported,
     "reported": lambda e, b: (f"线索:{lead_kind(b['kind'], 'zh')},来自 {b['device']}",
                               f"lead: {lead_kind(b['kind'], 'en')}, from {b['device']}"),
     "cased": lambda e, b: (f"案件 {b['number']}:{step(b['step'], 'zh')}",

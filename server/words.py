@@ -57,6 +57,12 @@ STATES = {
     "proposed": "建议", "ordered": "已下令", "accepted": "已接受", "declined": "已拒绝", "en_route": "途中",
     "on_scene": "已到达", "done": "已完成", "cancelled": "已取消",
 }  # fmt: skip
+#: what devices report of themselves, where the protocol's own word says little
+REPORTS = {
+    "alarm": ("求救/报警", "ALARM"), "transition": ("进出围栏", "zone"), "lwt": ("失联", "connection lost"),
+    "poi": ("标记点", "marked place"), "log": ("网络日志", "network log"), "join": ("入网", "joined network"),
+    "status": ("设备状态", "state"), "waypoint": ("围栏点", "waypoint"), "card": ("名片", "card"),
+}  # fmt: skip
 MESSAGES = {"Alert": "发布", "Update": "更新", "Cancel": "解除"}
 
 

@@ -16,6 +16,7 @@ from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
 from warning import channels, outlet, public, rules
 from warning.cap import Office
+from warning.command import commander
 from warning.delivery import deliverer, fan_out
 from warning.issue import issuer
 from warning.jobs import Gate, assessing, consuming, everything
@@ -59,6 +60,7 @@ def _jobs(database_url: str, client: Client, issue: Handler) -> dict[str, Job]:
         "deliver": (deliverer(client, channels.load()), connected),
         "respond": (respond, everything),
         "order": (orderer(client), connected),
+        "command": (commander(client), connected),
     }
     return {name: consuming(database_url, name, *consumer) for name, consumer in consumers.items()}
 

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
 
+from domain.settings import Settings
+from ingest.codecs import _dp_wrapped
 from ingest.decoded import Decode, Decoded
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,11 @@ def load(package: str = __name__) -> dict[str, Codec]:
             raise TypeError(f"{module.__file__}: TOPIC {topic} is taken by {same[0]}")
         codecs[found.name] = Codec(name=found.name, topics=topics, decode=decode)
     return codecs
+
+
+def configure(settings: Settings) -> None:
+    """Give the codecs what they must know of the settings; ValueError names the one that cannot be used."""
+    _dp_wrapped.configure(settings.station_keys)
 
 
 @lru_cache(maxsize=100_000)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 #: <level>_<method> -> field -> unit; a text with commas holds the values of all fields, in this order
 TYPES: Mapping[str, Mapping[str, str | None]] = {
     "L1_LF": {"value": "mm"},  # 裂缝 crack opening
-    "L1_GP": {"gpsTotalX": "mm", "gpsTotalY": "mm", "gpsTotalZ": "mm"},  # 地表位移 GNSS displacement
+    # 地表位移 GNSS displacement, behind the raw observations that it was solved from
+    "L1_GP": {"gpsInitial": None, "gpsTotalX": "mm", "gpsTotalY": "mm", "gpsTotalZ": "mm"},
     "L1_SW": {"dispsX": "mm", "dispsY": "mm"},  # 深部位移 deep displacement: along and across the slide
     "L1_JS": {"gX": "mg", "gY": "mg", "gZ": "mg"},  # 加速度 acceleration
     "L1_QJ": {"X": "deg", "Y": "deg", "Z": "deg", "angle": "deg", "AZI": "deg"},  # 倾角 tilt
@@ -58,6 +59,8 @@ TYPES: Mapping[str, Mapping[str, str | None]] = {
     "L3_LD": {"X": "m", "Y": "m", "Z": "m", "speed": "m/s"},  # as some firmware spells L4_LD
     "L4_NW": {"value": "m"},  # 泥水位 mud or water level
     "L4_LD": {"X": "m", "Y": "m", "Z": "m", "speed": "m/s"},  # 雷达 radar
+    "L4_SP": {},  # 视频图像 video or picture: a file, described in the frame
+    "L4_LB": {},  # 预警喇叭 warning loudspeaker: states, such as pa_state and sound_state
     "L4_BMLS": {"value": "m/s"},  # 表面流速 surface flow velocity
     "S1_ZT": {  # 设备状态 device status
         "ext_power_volt": "V",
@@ -77,8 +80,18 @@ TYPES: Mapping[str, Mapping[str, str | None]] = {
         "signal_NB": None,
         "signal_bd": "dBm",
         "signal_db": "dBm",
+        "starNum": None,
     },
+    "QN_QB_ZT": {},  # 情报板状态 variable message sign: states
+    "HY_BSD_ZT": {},  # 爆闪灯 strobe lamp: states
+    "HY_BSD_ACK": {},
 }
+
+#: fields that hold raw observations (RTCM 3, as text), which are kept as files; solved records leave them out
+RAW = frozenset({"gpsInitial"})
+
+#: types as some firmware spells others: the spelling stays, and tells nothing that the other does not
+SPELLINGS = frozenset({"L3_NW", "L3_LD"})
 
 #: pseudo-sensors that tell how a device is: what they write as a text is one, unless TYPES has it as a number
 STATES = frozenset({"S1_ZT", "L4_LB", "QN_QB_ZT", "HY_BSD_ZT", "HY_BSD_ACK"})
@@ -91,5 +104,7 @@ ALIASES: Mapping[str, Mapping[str, str]] = {
         "singal_NB": "signal_NB",
         "singal_bd": "signal_bd",
         "singal_db": "signal_db",
+        "4g_signal": "signal_4g",
+        "4g_on": "on_4g",
     },
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 
 from domain.thing import Reading
 from domain.wire import UP
@@ -37,16 +38,20 @@ def _observations(device: str, name: str | None, message: Mapping[str, object]) 
 
 
 def _reading(device: str, item: Mapping[str, object]) -> Reading:
-    result = item.get("result")
-    if not isinstance(result, str):
-        result = fields.number(result, "result")
-    elif fields.NUMBER.fullmatch(result.strip()):
-        raise ValueError(f"result: {fields.quoted(result)} is a text: write the number without quotes")
-    timed = item.get("phenomenon_time") is not None
-    return Reading(
-        thing=device,
-        datastream=fields.text(item, "datastream"),
-        phenomenon_time=fields.time(item, "phenomenon_time") if timed else None,
-        result=result,
-        unit=None if item.get("unit") is None else fields.text(item, "unit"),
-    )
+    result, name, unit = item.get("result"), item.get("datastream"), item.get("unit")
+    if type(result) is not float or not isfinite(result):
+        result = _result(result)
+    if type(name) is not str:
+        name = fields.text(item, "datastream")
+    if unit is not None and type(unit) is not str:
+        unit = fields.text(item, "unit")
+    at = fields.time(item, "phenomenon_time") if item.get("phenomenon_time") is not None else None
+    return Reading(device, name, at, result, unit)
+
+
+def _result(value: object) -> float | str:
+    if not isinstance(value, str):
+        return fields.number(value, "result")
+    if fields.NUMBER.fullmatch(value.strip()):
+        raise ValueError(f"result: {fields.quoted(value)} is a text: write the number without quotes")
+    return value

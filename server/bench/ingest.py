@@ -74,14 +74,15 @@ def measure(settings: Settings, seconds: float, rows: int) -> dict[str, object]:
         register(conn, load.registry())
         begin = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
         broker_rate = _broker_alone(stack.settings, begin)
-        single = _store(stack, conn, "singles", begin, MOST_SINGLES_PER_S, seconds=seconds)
+        single = _store(stack, "singles", begin, MOST_SINGLES_PER_S, seconds=seconds)
         rss_mb = [rss_mb_of(stack.pids()["ingest"])]
         later = begin + timedelta(hours=1)
-        many = _store(stack, conn, "hundreds", later, MOST_RESULTS_PER_S, seconds=seconds / 4)
+        many = _store(stack, "hundreds", later, MOST_RESULTS_PER_S, seconds=seconds / 4)
         rss_mb.append(rss_mb_of(stack.pids()["ingest"]))
         calm_rate = max(1.0, single["rate"] * CALM_SHARE)
-        times_ms = _latency(stack, begin - timedelta(hours=1), calm_rate)
-        said = single["said"] + many["said"] + round(calm_rate * CALM_S) + len(times_ms)
+        calm, times_ms = _latency(stack, begin - timedelta(hours=1), calm_rate)
+        said = single["said"] + many["said"] + calm + len(times_ms)
+        _until_stored(conn, said)
         stored = _one(conn, "SELECT count(*) FROM observation")
         told = _one(conn, "SELECT sum(length(packed)) / 22 FROM event WHERE kind = 'observed'")
         figures = {
@@ -120,31 +121,28 @@ def _broker_alone(settings: Settings, begin: datetime) -> float:
     return (all_ - before) / (last - first)
 
 
-def _store(
-    stack: Stack, conn: Connection[Any], name: str, begin: datetime, most_per_s: float, *, seconds: float
-) -> dict[str, Any]:
+def _store(stack: Stack, name: str, begin: datetime, most_per_s: float, *, seconds: float) -> dict[str, Any]:
     """Say as fast as it is stored; return how much a second, how much was said, and what the cores did."""
     results = round(most_per_s * seconds)
-    settings, before = stack.settings, load.inserted(conn)
     pids = {name: pid for name, pid in stack.pids().items() if name in ("ingest", "postgres", "mosquitto")}
-    with _said(settings, name, begin, results, 0, "--seconds", str(seconds)) as (told, _):
+    with _said(stack.settings, name, begin, results, 0, "--seconds", str(seconds)) as told:
         at, cpu = time.monotonic(), cpu_s(pids)
-        said = json.loads(told.readline())["said"]
-        while load.inserted(conn) - before < said and time.monotonic() - at < seconds + PATIENCE_S:
-            time.sleep(0.02)
-        spent_s = time.monotonic() - at
-        used = cpu_s(pids)
+        spoken = json.loads(told.readline())
+        spent_s, used = time.monotonic() - at, cpu_s(pids)
     busy = {name: round((used[name] - cpu[name]) / spent_s, 2) for name in pids}
-    return {"said": said, "rate": said / spent_s, "cpu": busy}
+    return {"said": spoken["said"], "rate": spoken["stored"] / spoken["seconds"], "cpu": busy}
 
 
-def _latency(stack: Stack, begin: datetime, rate: float) -> list[float]:
-    """Return the times (ms) from the publishing of probes to their `stored`, with this load beside them."""
+def _latency(stack: Stack, begin: datetime, rate: float) -> tuple[int, list[float]]:
+    """Return how much was said at this rate, and the times (ms) from the publishing of probes to their
+    `stored` meanwhile.
+    """
     device, sent, took = load.station(0), dict[str, float](), list[float]()
     broker, ready = stack.settings.broker(), threading.Event()
 
     def on_message(_client: Client, _data: object, message: MQTTMessage) -> None:
-        took.append(1000 * (time.monotonic() - sent[str(decode(bytes(message.payload))["id"])]))
+        if (at := sent.get(str(decode(bytes(message.payload))["id"]))) is not None:
+            took.append(1000 * (time.monotonic() - at))
 
     client = Client(CallbackAPIVersion.VERSION2, client_id="bench-probe")
     client.on_message, client.on_subscribe = on_message, lambda *_: ready.set()
@@ -152,7 +150,7 @@ def _latency(stack: Stack, begin: datetime, rate: float) -> list[float]:
     client.loop_start()
     client.subscribe(down_topic(device, "stored"), 1)
     ready.wait(PATIENCE_S)
-    with _said(stack.settings, "singles", begin, round(rate * CALM_S), rate):
+    with _said(stack.settings, "singles", begin, round(rate * CALM_S), rate) as told:
         end = time.monotonic() + CALM_S - 1
         while time.monotonic() < end:
             key, at = str(new_id()), datetime.now(UTC)
@@ -160,18 +158,19 @@ def _latency(stack: Stack, begin: datetime, rate: float) -> list[float]:
             sent[key] = time.monotonic()
             client.publish(up_topic(device, "observation"), encode(body), qos=1)
             time.sleep(PROBE_EVERY_S)
+        said = int(json.loads(told.readline())["said"])
     end = time.monotonic() + PATIENCE_S
     while len(took) < len(sent) and time.monotonic() < end:
         time.sleep(0.05)
     client.disconnect()
     client.loop_stop()
-    return sorted(took)
+    return said, sorted(took)
 
 
 @contextmanager
 def _said(
     settings: Settings, name: str, begin: datetime, results: int, rate: float, *more: str
-) -> Iterator[tuple[IO[str], subprocess.Popen[str]]]:
+) -> Iterator[IO[str]]:
     """Let a process of its own say the load, which is made before the block begins."""
     command = [sys.executable, "-P", "-m", "server.bench.ingest_load", name, begin.isoformat(), str(results),
                str(rate), *more]  # fmt: skip
@@ -184,7 +183,16 @@ def _said(
         child.stdout.readline()
         child.stdin.write("go\n")
         child.stdin.flush()
-        yield child.stdout, child
+        yield child.stdout
+        child.stdout.read()
+
+
+def _until_stored(conn: Connection[Any], goal: int) -> None:
+    """Wait until so much is stored, or nothing more comes."""
+    before = -1
+    while (stored := _one(conn, "SELECT count(*) FROM observation")) < goal and stored > before:
+        before = stored
+        time.sleep(1.0)
 
 
 def _one(conn: Connection[Any], query: LiteralString) -> int:

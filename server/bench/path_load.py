@@ -97,10 +97,10 @@ def main(argv: Sequence[str]) -> int:
     load = background(args.rate, args.seconds, datetime.now(UTC))
     said = packets(until(load, args.rate * args.seconds))
     print("ready", flush=True)
-    results = speak(
-        Settings.from_env().broker(), "bench-background", said, lambda s: args.rate * s, args.seconds
+    spoken = speak(
+        Settings.from_env().broker(), "bench-background", said, lambda s, _: args.rate * s, args.seconds
     )
-    print(json.dumps({"said": results}))
+    print(json.dumps({"said": spoken.said}))
     return 0
 
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 
+from domain.reply import covered
 from server.caller import Reader
 from server.routes import Db, Limit, Out, rows
 
@@ -14,11 +16,11 @@ router = APIRouter(prefix="/rejected", tags=["rejected"])
 
 
 class Rejected(Out):
-    """One payload, its bytes in hexadecimal; the same bytes on the same topic came `times` times."""
+    """One payload in hexadecimal, apikeys covered; the same bytes on the same topic came `times` times."""
 
     id: int
     topic: str
-    payload: str
+    payload: Annotated[str, BeforeValidator(lambda payload: covered(payload).hex())]
     sha256: str
     reason: str
     device: str
@@ -39,7 +41,7 @@ def list_rejected(
     return rows(
         conn,
         Rejected,
-        "SELECT j.id, j.topic, encode(j.payload, 'hex') AS payload, encode(j.sha256, 'hex') AS sha256,"
+        "SELECT j.id, j.topic, j.payload, encode(j.sha256, 'hex') AS sha256,"
         " j.reason, j.device, j.times, j.first_at, j.last_at, j.replayed_at"
         " FROM rejected j LEFT JOIN thing t ON t.code = j.device"
         " WHERE CASE WHEN t.region IS NULL THEN %(whole)s ELSE starts_with(t.region, %(region)s) END"

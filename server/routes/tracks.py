@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
 
 from domain.geo import Position, length_m, pieces
+from domain.track_format import FORMATS
+from server import track_file
 from server.caller import Reader
+from server.errors import NotFound
 from server.geojson import Feature, line
 from server.routes import Db, Moment, Out, row, rows
 
@@ -33,6 +39,39 @@ class Fix(Out):
     def position(self) -> Position:
         """Where it is."""
         return Position(lon=self.lon, lat=self.lat, altitude_m=self.altitude_m)
+
+
+def export(ending: str) -> Callable[..., StreamingResponse]:
+    """Return the route's function for files with this ending."""
+    form = FORMATS[ending]
+
+    def export_track(
+        request: Request,
+        conn: Db,
+        caller: Reader,
+        device: str,
+        start: Annotated[Moment, Query(alias="from")] = None,
+        end: Annotated[Moment, Query(alias="to")] = None,
+    ) -> StreamingResponse:
+        """Write all fixes with from <= time < to as a file; synthetic tracks are labelled in it."""
+        subject = track_file.find_subject(conn, device, caller.region)
+        if subject is None:
+            raise NotFound(f"there is no device {device}, or it lies in a region that you do not see")
+        fixes = track_file.fixes(request.app.state.pool, device, caller.region, start, end)
+        named = f"attachment; filename*=UTF-8''{quote(device, safe='')}.{ending}"
+        return StreamingResponse(
+            form.write(subject, fixes),
+            media_type=form.media_type,
+            headers={"Content-Disposition": named},
+        )
+
+    return export_track
+
+
+for name in FORMATS:
+    router.get(f"/{{device:path}}.{name}", name=f"export_{name}", response_class=StreamingResponse)(
+        export(name)
+    )
 
 
 @router.get("/{device:path}")

@@ -49,6 +49,15 @@ def test_a_time_without_offset_is_refused_everywhere(make: Callable[[], Any]) ->
         make()
 
 
+@pytest.mark.parametrize("value", [1e300, -1e7, float("nan"), float("inf")])
+def test_a_fix_with_a_number_that_nothing_measures_is_refused(value: float) -> None:
+    for name in ("accuracy_m", "speed_m_s", "course_deg"):
+        with pytest.raises(ValueError, match=rf"{name} .* is nothing that a device can measure"):
+            TrackPoint(device="x", at=NOON, position=HERE, **{name: value})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"altitude_m .* is nothing that a device can measure"):
+        TrackPoint(device="x", at=NOON, position=Position(lon=1, lat=1, altitude_m=value))
+
+
 def test_a_patrol_does_not_end_before_it_starts() -> None:
     with pytest.raises(ValueError, match="the patrol ends before it starts"):
         Patrol(id=ID, device="x", inspector="y", started_at=NOON, ended_at=NOON.replace(hour=11))

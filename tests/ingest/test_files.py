@@ -40,6 +40,12 @@ def test_every_device_of_the_frames_is_registered_with_its_units(data: Path) -> 
     assert {thing["code"] for thing in source.registry["things"]} == spoken
 
 
+def test_who_sends_only_files_is_registered_too(data: Path) -> None:
+    source = files.dp(data / "stations/dp_file_frames.jsonl")
+    assert [len(files.decoded(message).files) for message in source.messages] == [1, 1]
+    assert [thing["code"] for thing in source.registry["things"]] == ["device-file-1"]
+
+
 def test_track_goes_out_in_pieces_of_a_hundred_points(data: Path) -> None:
     source = files.gpx_track(data / "gpx/korita-zbevnica.gpx", "phone-1")
     fixes = [fix for message in source.messages for fix in files.decoded(message).fixes]

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.padding import PKCS7
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import Connection
@@ -150,6 +155,25 @@ def observed(conn: Connection[Any]) -> list[float]:
     return sorted(o.result for (packed,) in events for o in unpack(packed))
 
 
+def test_observations_of_sensorthings_by_mqtt(start: Start, mqtt: Client, conn: Connection[Any]) -> None:
+    """Topic and body name the datastream by its number; rain of st-a is the first one."""
+    start()
+    at = AT.isoformat()
+    publish(
+        mqtt,
+        ("v1.1/Datastreams(1)/Observations", json.dumps({"result": 1, "phenomenonTime": at}).encode()),
+        ("v1.1/Observations", json.dumps({"result": 2, "Datastream": {"@iot.id": 1}}).encode()),
+        ("v1.1/Datastreams(2)/Observations", b'{"result": 3}'),
+    )
+    until(lambda: one(conn, "SELECT count(*) FROM rejected") == 1)
+    assert conn.execute("SELECT topic, reason FROM rejected").fetchall() == [
+        ("v1.1/Datastreams(2)/Observations",
+         "there is no datastream with the number 2: the numbers stand in /v1.1/Datastreams")]  # fmt: skip
+    until(lambda: one(conn, "SELECT count(*) FROM observation") == 2)
+    found = conn.execute("SELECT datastream, result FROM observation ORDER BY phenomenon_time").fetchall()
+    assert found == [(1, 1), (1, 2)]
+
+
 def test_everything_that_is_published_is_stored_and_told(
     start: Start, conn: Connection[Any], mqtt: Client, state: Path
 ) -> None:
@@ -170,6 +194,24 @@ def test_everything_that_is_published_is_stored_and_told(
     assert (
         "1 payloads to quarantine; the first on liupan/v1/up/ph-1/lead" in (state / "ingest.log").read_text()
     )
+
+
+def test_an_encrypted_frame_and_a_picture_from_the_broker_to_their_tables(
+    start: Start, conn: Connection[Any], mqtt: Client
+) -> None:
+    key, body = bytes(range(16)), b'{"st-b":{"L1_LF_1":4.5}}'
+    padder, encryptor = PKCS7(128).padder(), Cipher(AES(key), ECB()).encryptor()  # noqa: S305
+    inner = b"\x01" + len(body).to_bytes(2, "big") + body
+    data = encryptor.update(padder.update(inner) + padder.finalize()) + encryptor.finalize()
+    wrapper = {"header": {"appId": "7"}, "bodies": {"body": b64encode(data).decode()}}
+    about = json.dumps({"did": "st-a", "ds_id": "L4_SP_1", "file_type": "jpg"}).encode()
+    process = start(station_keys=json.dumps({"7": {"cipher": "AES-128-ECB", "key": key.hex()}}))
+    picture = b"\x03" + len(about).to_bytes(2, "big") + about + b"\0\4\xff\xd8\xff\xe0"
+    publish(mqtt, ("$dp", json.dumps(wrapper).encode()), ("$dp", picture))
+    until(lambda: one(conn, "SELECT data FROM station_file") == b"\xff\xd8\xff\xe0")
+    until(lambda: observed(conn) == [4.5])
+    assert one(conn, "SELECT count(*) FROM rejected") == 0
+    assert stop(process) == 0
 
 
 def test_killed_between_commit_and_acknowledgement_nothing_is_lost_or_twice(
@@ -259,6 +301,7 @@ def test_a_broker_that_is_killed_is_found_again(start: Start, conn: Connection[A
         ("LIUPAN_MQTT_URL", "http://x", "LIUPAN_MQTT_URL must look like mqtt://host:1883"),
         ("LIUPAN_DATABASE_URL", "", "LIUPAN_DATABASE_URL is not set"),
         ("LIUPAN_BATCH_MS", "soon", "LIUPAN_BATCH_MS must be a whole number"),
+        ("LIUPAN_STATION_KEYS", '{"a":{}}', "LIUPAN_STATION_KEYS, appId 'a': cipher is missing"),
     ],
 )
 def test_settings_that_cannot_be_used(variable: str, value: str, reason: str) -> None:

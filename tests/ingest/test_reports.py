@@ -211,3 +211,100 @@ def test_a_phone_must_be_registered(enrolled: Connection[Any], put: Put, kind: s
     assert not outcome.kept
     assert outcome.reason.startswith("device 'ph-9' is not registered")
     assert sum(count(enrolled, table) for table in ("patrol", "lead", "answer", "track_point")) == 0
+
+
+def owntracks(kind: str, tst: float | None = None, **more: object) -> tuple[str, bytes]:
+    message = {"_type": kind, **({"tst": tst} if tst else {}), **more}
+    return "owntracks/mei/ph-3", json.dumps(message).encode()
+
+
+ENTERED = owntracks("transition", AT.timestamp(), event="enter", desc="坡脚", lat=35.9, lon=106.2, wtst=1)
+
+
+def test_what_a_device_reports_is_stored_once_and_told(enrolled: Connection[Any], put: Put) -> None:
+    left = owntracks("transition", AT.timestamp(), event="leave", desc="坡脚", lat=35.9, lon=106.2, wtst=1)
+    assert put(ENTERED, ENTERED, left) + put(ENTERED) == [STORED] * 4
+    assert enrolled.execute(
+        "SELECT device, kind, about, at, lon, lat, body ->> 'event', region, mode, received_at"
+        " FROM device_report ORDER BY about"
+    ).fetchall() == [
+        ("mei/ph-3", "transition", f"{event} 坡脚", AT, 106.2, 35.9, event, "640402", "exercise", RECEIVED)
+        for event in ("enter", "leave")
+    ]
+    [(subject, region, body), _] = events(enrolled, "device_reported")
+    assert (subject, region) == ("mei/ph-3", "640402")
+    at = body.pop("at")
+    assert datetime.fromisoformat(at) == AT
+    assert body == {
+        "kind": "transition",
+        "about": "enter 坡脚",
+        "mode": "exercise",
+        "lon": 106.2,
+        "lat": 35.9,
+    }
+
+
+def test_a_report_with_known_key_and_other_contents_is_refused(enrolled: Connection[Any], put: Put) -> None:
+    put(ENTERED)
+    other = owntracks("transition", AT.timestamp(), event="enter", desc="坡脚", lat=36.9, lon=106.2, wtst=1)
+    [outcome] = put(other)
+    assert not outcome.kept
+    assert outcome.reason.endswith("is known with other contents: the first stays")
+    assert (count(enrolled, "device_report"), count(enrolled, "rejected")) == (1, 1)
+
+
+def test_a_report_without_a_time_is_new_when_it_differs(enrolled: Connection[Any], put: Put) -> None:
+    """Cards are retained: they come again with every connection, for ever."""
+    card = owntracks("card", name="马某", face="YWJj")
+    for minutes, message in ((0, card), (1, card), (2, owntracks("card", name="马某")), (3, card)):
+        assert put(message, at=RECEIVED + timedelta(minutes=minutes)) == [STORED]
+    rows = enrolled.execute("SELECT at, body ->> 'face' FROM device_report ORDER BY at").fetchall()
+    assert rows == [
+        (RECEIVED + timedelta(minutes=m), face) for m, face in ((0, "YWJj"), (2, None), (3, "YWJj"))
+    ]
+
+
+def test_what_else_is_said_with_a_fix_is_kept_with_it(enrolled: Connection[Any], put: Put) -> None:
+    place = {"lat": 35.9, "lon": 106.2, "vel": 1e-60}
+    assert put(owntracks("location", AT.timestamp(), batt=71, conn="w", **place)) == [STORED]
+    assert put(say("ph-1", "track", {"points": [point(0)]})) == [STORED]
+    rows = enrolled.execute("SELECT device, extra, speed_m_s FROM track_point ORDER BY device").fetchall()
+    assert rows == [("mei/ph-3", {"battery": 71, "conn": "w"}, 0), ("ph-1", None, None)]
+
+
+def test_one_bad_message_of_an_array_leaves_the_others(enrolled: Connection[Any], put: Put) -> None:
+    at = AT.timestamp()
+    good = {"_type": "location", "lat": 35.9, "lon": 106.2, "tst": at}
+    bad: list[dict[str, Any]] = [
+        {**good, "tst": 0}, {**good, "tag": "\0"}, {**good, "alt": 1e39}, {"_type": "lwt", "tst": 1000},
+        {"_type": "transition", "event": "enter", "tst": at, "desc": "\0"}, {"_type": "x"}, {"_type": "cmd"},
+    ]  # fmt: skip
+    array = [good, *bad, {**good, "tst": at + 1}, {"_type": "lwt", "tst": at}]
+    [outcome] = put(("owntracks/mei/ph-3", json.dumps(array).encode()))
+    assert outcome.kept
+    assert outcome.reason.count("the clock was never set") == 2
+    assert "[2]: it holds what cannot be stored" in outcome.reason
+    assert "[3]: altitude_m 1e+39 is nothing" in outcome.reason
+    assert (count(enrolled, "track_point"), count(enrolled, "rejected")) == (2, 1)
+    rows = enrolled.execute("SELECT kind, at FROM device_report ORDER BY at").fetchall()
+    assert rows == [("lwt", AT), ("lwt", RECEIVED)], "what a clock of 1970 reports is of its receipt"
+
+
+def test_a_lora_node_is_stored_once_however_many_gateways_hear_it(
+    enrolled: Connection[Any], put: Put
+) -> None:
+    event = {"deduplicationId": "c9db", "time": AT.isoformat(), "deviceInfo": {"devEui": "st-a"}, "fCnt": 4,
+             "object": {"rain": 0.5, "state": "ok"}, "rxInfo": [{"rssi": -90, "snr": 3}]}  # fmt: skip
+    topic, payload = "application/1/device/st-a/event/up", json.dumps(event).encode()
+    assert put((topic, payload), (topic, payload)) + put((topic, payload)) == [STORED] * 3
+    rows = enrolled.execute(
+        "SELECT d.name, d.unit, o.result, o.phenomenon_time FROM observation o"
+        " JOIN datastream d ON d.id = o.datastream ORDER BY d.name"
+    ).fetchall()
+    assert rows == [
+        ("fCnt", "", 4, AT),
+        ("rain", "mm", 0.5, AT),
+        ("rssi", "dBm", -90, AT),
+        ("snr", "dB", 3, AT),
+    ]
+    assert count(enrolled, "observation_revision") == 0

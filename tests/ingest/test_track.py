@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from domain.track_format import FORMATS
 from ingest.track import main
 
 START = datetime(2026, 8, 12, 3, 0, tzinfo=UTC)
@@ -102,3 +105,26 @@ def test_a_time_needs_its_offset(capsys: pytest.CaptureFixture[str]) -> None:
         main(["ph-1", "--from", "2026-08-12T03:05:00"])
     assert end.value.code == 2
     assert "--from" in capsys.readouterr().err
+
+
+def test_the_track_as_a_file(walked: Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    walked.execute("UPDATE track_point SET extra = '{\"mock\": true}' WHERE at = %s", (START,))
+    assert main(["ph-1", "--format", "csv", "--to", "2026-08-12T03:10:00Z"]) == 0
+    first, second = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (first["lat"], first["altitude_m"], first["mock"], first["mode"]) == (
+        "35",
+        "1800",
+        "true",
+        "unknown",
+    )
+    assert second["at"] == "2026-08-12T03:10:00Z"
+    walked.execute(
+        "INSERT INTO thing (code, kind, name, region, mode)"
+        " SELECT 'ph-1', 'phone', '演练手机', min(code), 'exercise' FROM region"
+    )
+    for form in FORMATS:
+        assert main(["ph-1", "--format", form]) == 0
+        text = capsys.readouterr().out
+        assert "exercise" in text or "EXERCISE" in text
+    assert main(["ph-9", "--format", "gpx"]) == 1
+    assert capsys.readouterr().out == ""

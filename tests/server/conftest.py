@@ -27,30 +27,40 @@ from domain.settings import Settings
 from server.app import create_app
 
 REGION = {"A": "640402", "B": "640502"}
+OBSERVED = {"A": "displacement", "B": "rainfall"}
 
 ROWS = """
 INSERT INTO hazard_site (code, region, name_zh, name_en, type, mode, rule, lon, lat, polygon, contact)
     VALUES ('site-{x}', '{region}', '坡-{x}', 'slope-{x}', 'landslide', 'actual', 'rule-{x}', 106, 36,
             '[[106, 36], [106.01, 36], [106, 36.01], [106, 36]]', 'contact-{x}');
-INSERT INTO thing (code, kind, name, site, region, state)
-    SELECT 'thing/{x}-{x}', 'station', 'name-{x}', id, region, '{{"power": "p-{x}"}}' FROM hazard_site
+INSERT INTO thing (code, kind, name, site, region, apikey, state)
+    SELECT 'thing/{x}-{x}', 'station', 'name-{x}', id, region, 'hush', '{{"power": "p-{x}"}}' FROM hazard_site
     WHERE code = 'site-{x}';
+INSERT INTO command (id, thing, region, name, params, mode, state, asked_by, asked_at, reply)
+    SELECT '{id}', id, region, 'setlink', '{{"id": "id-{x}", "key": "hush"}}', mode, 'failed', 'officer-{x}',
+           '2026-07-01Z', '$cmd=setlink&result=fail&reason=why-{x}&msgid={id}' FROM thing
+    WHERE code = 'thing/{x}-{x}';
 INSERT INTO thing (code, kind, name, region) VALUES ('phone-{x}', 'phone', 'phone-{x}', '{region}');
 INSERT INTO datastream (thing, name, observed_property, unit)
-    SELECT id, 'stream/{x}-{x}', 'displacement', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
+    SELECT id, 'stream/{x}-{x}', '{observed}', 'mm' FROM thing WHERE code = 'thing/{x}-{x}';
 INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now(), 1 FROM datastream
     WHERE name = 'stream/{x}-{x}';
 SELECT fill_latest();
 INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2.5, now() FROM datastream
     WHERE name = 'stream/{x}-{x}';
+INSERT INTO station_file (id, thing, name, media_type, at, description, data, received_at)
+    SELECT '{id}', id, 'camera-{x}', 'image/jpeg', '2026-07-01Z', '0-1-256', 'bytes -{x}', now() FROM thing
+    WHERE code = 'thing/{x}-{x}';
 INSERT INTO unit (code, name_zh, name_en, region, device, lon, lat)
     VALUES ('unit-{x}', '队-{x}', 'team-{x}', '{region}', 'phone-{x}', 106, 36);
 INSERT INTO recipient (name, channel, address, region) VALUES ('to-{x}', 'mqtt', 'phone-{x}', '{region}');
 INSERT INTO rejected (topic, payload, sha256, reason, device, first_at, last_at)
-    VALUES ('topic-{x}', '{x}', '{x}', 'reason-{x}', 'phone-{x}', now(), now());
+    VALUES ('topic-{x}', 'apikey=hush&{x}', '{x}', 'reason-{x}', 'phone-{x}', now(), now());
 INSERT INTO track_point (device, at, lon, lat, altitude_m, region, received_at) VALUES
     ('phone-{x}', '2026-07-01 00:30Z', 106, 36, 1700, '{region}', now()),
     ('phone-{x}', '2026-07-01 00:40Z', 106, 36.01, NULL, '{region}', now());
+INSERT INTO device_report (device, kind, about, at, body, region, mode, received_at)
+    VALUES ('phone-{x}', 'alarm', 'sos', '2026-07-01 00:45Z', '{{"id": "-{x}"}}', '{region}', 'test', now());
 INSERT INTO patrol VALUES ('{id}', 'phone-{x}', 'inspector-{x}', now(), NULL, '{region}');
 INSERT INTO lead
     VALUES ('{id}', 'phone-{x}', 'dumping', 106, 36, now(), 'note-{x}', '{region}', 'actual', now());
@@ -91,7 +101,7 @@ def fill(conn: Connection[Any]) -> None:
     conn.execute("SELECT ensure_observation_partition('2026-07-01Z')")
     for x, region in REGION.items():
         id = f"{x.lower() * 8}-0000-7000-8000-000000000000"
-        conn.execute(ROWS.format(x=x, region=region, id=id))
+        conn.execute(ROWS.format(x=x, region=region, id=id, observed=OBSERVED[x]))
     conn.execute("SELECT fill_rollups()")
 
 

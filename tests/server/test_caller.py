@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from domain.track_format import FORMATS
 from server.app import NOUNS
 
 ID = {x: f"{x.lower() * 8}-0000-7000-8000-000000000000" for x in "AB"}
@@ -19,8 +20,12 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/regions/{code}": {"code": "{region}"},
     "/sites/{code}": {"code": "site-{x}"},
     "/things/{code}": {"code": "thing/{x}-{x}"},
+    "/things/{code}/commands": {"code": "thing/{x}-{x}"},
+    "/commands/{id}": {"id": "{id}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
     "/observations/rollup": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/station-files/{id}": {"id": "{id}"},
+    "/station-files/{id}/data": {"id": "{id}"},
     "/assessments/{id}": {"id": "{id}"},
     "/alerts/{identifier}.xml": {"identifier": "alert-{x}"},
     "/alerts/{identifier}": {"identifier": "alert-{x}"},
@@ -28,17 +33,30 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/incidents/{id}/routes": {"id": "{id}"},
     "/dispatches/{id}": {"id": "{id}"},
     "/tracks/{device}": {"device": "phone-{x}"},
+    **{f"/tracks/{{device}}.{ending}": {"device": "phone-{x}"} for ending in FORMATS},
     "/leads/{id}": {"id": "{id}"},
     "/cases/{id}": {"id": "{id}"},
 }
 
+#: ids of SensorThings entities, which follow from the order in which conftest.py makes the rows
+IDS = {
+    "Things": {"A": "1", "B": "3"},
+    "Locations": {"A": "1", "B": "2"},
+    "Datastreams": {"A": "1", "B": "2"},
+    "Sensors": {"A": "1", "B": "2"},
+    "ObservedProperties": {"A": "'displacement'", "B": "'rainfall'"},
+    "Observations": {"A": "1,1782864000000000", "B": "2,1782864000000000"},
+    "FeaturesOfInterest": {"A": "1", "B": "2"},
+}
+
 #: shows nothing that bears a name: here only the refusal of the other's parameters tells
-NAMELESS = {"/healthz", "/observations", "/observations/rollup", "/counts"}
+NAMELESS = {"/healthz", "/observations", "/observations/rollup", "/counts", "/v1.1"}
 #: never ends; its own test is in test_live.py
 ENDLESS = {"/live"}
 
 REGION = {"A": "640402", "B": "640502"}
-MARKS = {x: re.compile(f"-{x}\\b|{x.lower() * 8}|{REGION[x]}") for x in "AB"}
+SENSORTHINGS = {"A": r"\('1,|displacement", "B": r"\('2,|rainfall"}
+MARKS = {x: re.compile(f"-{x}\\b|{x.lower() * 8}|{REGION[x]}|{SENSORTHINGS[x]}") for x in "AB"}
 
 PATHS = sorted(
     {
@@ -49,11 +67,16 @@ PATHS = sorted(
     }
     - ENDLESS
 )
+PARAMETERS |= {
+    path: {"id": f"{{{name}}}"} for path in PATHS for name in IDS if path.startswith(f"/v1.1/{name}({{id}})")
+}
 
 
 def get(client: TestClient, path: str, x: str, region: str | None) -> tuple[int, str]:
     """Return status and body of the path with the parameters of x, asked for by somebody of a region."""
-    values = {k: v.format(x=x, region=REGION[x], id=ID[x]) for k, v in PARAMETERS.get(path, {}).items()}
+    ids = {name: of[x] for name, of in IDS.items()}
+    told = PARAMETERS.get(path, {})
+    values = {k: v.format(x=x, region=REGION[x], id=ID[x], **ids) for k, v in told.items()}
     inside = {name: values.pop(name) for name in list(values) if "{" + name + "}" in path}
     headers = {} if region is None else {"X-Liupan-Region": region}
     response = client.get(path.format(**inside), params=values, headers=headers)
@@ -67,6 +90,12 @@ def test_each_sees_his_own_region_and_nothing_of_the_other(reader: TestClient, p
         assert status == 200, body
         assert MARKS[own].search(body) or path in NAMELESS
         assert not MARKS[other].search(body)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_route_shows_the_secret_of_a_station(reader: TestClient, path: str) -> None:
+    status, body = get(reader, path, "A", None)
+    assert (status, "hush" in body, b"hush".hex() in body) == (200, False, False)
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path in PARAMETERS])

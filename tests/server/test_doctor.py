@@ -16,6 +16,7 @@ from domain.flow import BACK_OFF_S, emit, handle
 from server import doctor, run_state
 from server.migrate import SCHEMA
 from server.registry import register
+from warning.command import ask as command
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -93,6 +94,45 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
         "oldest": "2026-06-30T00:00:00+00:00", "newest": "2026-07-01T00:00:00+00:00", "lag_s": 90,
         "revisions": 1, "flags": {"future": 1},
     }  # fmt: skip
+
+
+def twice(db: Connection[Any], station: str, times: int, seconds: int) -> None:
+    """Put results of so many minutes there, and other ones for the same minutes that came so much later."""
+    db.execute(
+        "SELECT ensure_observation_partition(now() - interval '1 hour' * n) FROM generate_series(0, 3) n"
+    )
+    for query in (
+        "INSERT INTO observation (datastream, phenomenon_time, result, received_at)"
+        " SELECT d.id, date_trunc('hour', now()) - n * interval '1 minute', 1,"
+        " now() - interval '1 h' FROM datastream d JOIN thing t ON t.id = d.thing, "
+        " generate_series(1, %(times)s) n WHERE t.code = %(station)s",
+        "INSERT INTO observation_revision SELECT o.datastream, o.phenomenon_time, 2,"
+        " o.received_at + %(seconds)s * interval '1 s' FROM observation o JOIN datastream d"
+        " ON d.id = o.datastream JOIN thing t ON t.id = d.thing WHERE t.code = %(station)s",
+    ):
+        db.execute(query, {"station": station, "times": times, "seconds": seconds})
+
+
+def test_an_id_that_two_stations_share(
+    ask: Ask, db: Connection[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both tell at the same times, and the results of the second come within a minute, and differ."""
+    register(db, STATION)
+    twice(db, "st-1", times=10, seconds=40)
+    twice(db, "st-2", times=9, seconds=40)
+    twice(db, "drill", times=30, seconds=100)
+    code, report = ask()
+    assert [(row["code"], row["revisions"]) for row in report["shared_ids"]] == [("st-1", 10)]
+    assert report["problems"] == [{"problem": "shared_id", "code": "st-1", "revisions": 10}]
+    assert code == 1
+    assert doctor.main([]) == 1
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert "编码 st-1 一天内有 10 个相互矛盾的值，可能有两台设备共用" in shown
+    db.execute(
+        "UPDATE observation_revision r SET received_at = o.received_at FROM observation o"
+        " WHERE o.datastream = r.datastream AND o.phenomenon_time = r.phenomenon_time"
+    )
+    assert ask()[1]["shared_ids"] == [], "of one and the same payload"
 
 
 def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
@@ -183,6 +223,25 @@ def test_an_overdue_event_is_a_problem(ask: Ask, db: Connection[Any]) -> None:
     assert (problem["problem"], problem["consumer"], problem["waiting"], problem["overdue"]) == (
         "overdue", "triage", 1, 1)  # fmt: skip
     assert problem["oldest_s"] >= 120
+
+
+def test_commands_without_a_result(ask: Ask, db: Connection[Any]) -> None:
+    register(db, STATION)
+    db.execute("UPDATE thing SET apikey = 'hush'")
+    ids = [str(command(db, "st-1", "status", {}, "duty")) for _ in range(5)]
+    for id, state, minutes in zip(
+        ids, ("pending", "pending", "sent", "sent", "timed_out"), (0, 2, 13, 26, 99), strict=True
+    ):
+        db.execute(
+            "UPDATE command SET state = %s, asked_at = now() - %s * interval '1 min' WHERE id = %s",
+            (state, minutes, id),
+        )
+    db.execute("DELETE FROM event")
+    code, report = ask()
+    assert (code, report["problems"]) == (1, [{"problem": "open_commands", "count": 2, "oldest": ids[3]}])
+    assert [(c["id"], c["code"], c["state"]) for c in report["open_commands"]] == [
+        (ids[3], "st-1", "sent"), (ids[1], "st-1", "pending")]  # fmt: skip
+    assert "hush" not in json.dumps(report)
 
 
 def test_a_schema_that_is_not_whole(ask: Ask, db: Connection[Any]) -> None:
@@ -297,7 +356,17 @@ def test_a_database_that_takes_nothing_is_a_problem(ask: Ask, db: Connection[Any
 
 
 READ = {
-    "zh": ["六盘体检", "存储", "下月未备", "已搁置的事件", "最近失败原因", "st-2", "从未", "2 个事件已搁置"],
+    "zh": [
+        "六盘体检",
+        "存储",
+        "下月未备",
+        "已搁置的事件",
+        "最近失败原因",
+        "st-2",
+        "从未",
+        "2 个事件已搁置",
+        "1 条命令迟迟没有结果",
+    ],
     "en": [
         "Liupan: how it is",
         "next month is not ready",
@@ -306,6 +375,7 @@ READ = {
         "st-2",
         "never",
         "2 events are set aside:",
+        "1 commands have no result:",
     ],
 }
 
@@ -324,6 +394,9 @@ def test_people_read_it_in_their_language(
     assert ("一切正常" if lang == "zh" else "all is well") in capsys.readouterr().out
     set_aside(db, "a [bold]b", "c")
     register(db, STATION)
+    db.execute("UPDATE thing SET apikey = 'hush'")
+    command(db, "st-1", "status", {}, "duty")
+    db.execute("UPDATE command SET asked_at = now() - interval '1 hour'")
     assert doctor.main([]) == 1
     shown = capsys.readouterr().out
     for word in [*words, "a [bold]b", "ValueError: no such number: 七"]:

@@ -90,7 +90,7 @@ BODY: dict[str, Any] = {
     "from": "blue", "to": "orange", "level": "orange", "message_type": "Alert", "headline_zh": "题",
     "headline_en": "head", "unit": "U1", "state": "ordered", "distance_m": 8100, "reason": "why",
     "site": "EX1", "address": "phone-1", "kind": "dumping", "device": "phone-2", "number": "N-1",
-    "step": "accepted", "ended_at": None, "mode": "exercise",
+    "step": "accepted", "ended_at": None, "mode": "exercise", "about": "sos",
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domain import wire
 from ingest.codecs import dp
 from ingest.codecs._dp_types import TYPES
 from ingest.decoded import Decoded
@@ -80,6 +80,14 @@ def test_all_times_of_a_packet_are_kept() -> None:
     ]
 
 
+def test_the_fullest_frame_is_kept_whole() -> None:
+    minutes = (datetime(2026, 8, 11, tzinfo=UTC) + timedelta(minutes=n) for n in range(1149))
+    tilts = {f"{at:%Y-%m-%dT%H:%M:%S}.000Z": "1.25,-0.50,88.75,1.35,120.5" for at in minutes}
+    payload = frame(wire.encode({"70000001": {"L1_QJ_1": tilts}}))
+    assert 65_000 < len(payload) < 65_539
+    assert len(decode(payload).readings) == 5 * 1149
+
+
 def test_the_offset_stays_as_it_was_written() -> None:
     written = {"2026-08-11T22:10:00+08:00": 1, "2026-08-11 22:10:00": 2, AT: 3}
     offsets = [r.phenomenon_time and r.phenomenon_time.utcoffset() for r in
@@ -92,6 +100,11 @@ def test_the_offset_stays_as_it_was_written() -> None:
     [
         ("L1_LF_1", "23.5", {"value": 23.5}),
         ("L1_LF_1", " -2e-1 ", {"value": -0.2}),
+        ("L1_GP_1", "0.5,-1.25,3", {"gpsTotalX": 0.5, "gpsTotalY": -1.25, "gpsTotalZ": 3}),
+        ("L1_ZD_1", "1,2,3,4,5,6,7,8", dict(zip(TYPES["L1_ZD"], map(float, range(1, 9)), strict=True))),
+        ("L2_SF_1", ",2,,,,,,8,,,11", {"energy": 2, "RMS": 8, "wave": 11}),
+        ("L4_LD_1", "1,2,3,0.5", {"X": 1, "Y": 2, "Z": 3, "speed": 0.5}),
+        ("L3_LD_1", "1,2,3,0.5", {"X": 1, "Y": 2, "Z": 3, "speed": 0.5}),
         ("L1_SW_8", "0.5,-1.25", {"dispsX": 0.5, "dispsY": -1.25}),
         ("L1_QJ_1", "1,2,87,2.2,350", {"X": 1, "Y": 2, "Z": 87, "angle": 2.2, "AZI": 350}),
         ("L1_QJ_1", {"angle": 2.2, "trend": 350}, {"angle": 2.2, "AZI": 350}),
@@ -104,6 +117,10 @@ def test_the_offset_stays_as_it_was_written() -> None:
         ("X9_QQ_1", {"alpha": 1, "beta": "2"}, {"alpha": 1, "beta": 2}),
         ("X9_QQ_1", "1,2", {"1": 1, "2": 2}),
         ("L4_LB_1", "on,1", {"value": "on,1"}),
+        ("L4_LB_1", {"pa_state": 1, "sound_state": "off"}, {"pa_state": 1, "sound_state": "off"}),
+        ("QN_QB_ZT_1", {"text": "注意落石"}, {"text": "注意落石"}),
+        # the numbers of 2019, where the names of the fields tell what was meant
+        ("101_1", {"gpsTotalX": 1.5, "gpsTotalY": "2"}, {"gpsTotalX": 1.5, "gpsTotalY": 2}),
         ("HY_BSD_ZT_1", {"lamp": True, "no": "7"}, {"lamp": "true", "no": "7"}),
     ],
 )
@@ -133,6 +150,14 @@ def test_what_is_no_finite_number_is_refused_alone(text: str) -> None:
     assert decoded.problems[0].startswith("L1_LF_1/value: ")
 
 
+@pytest.mark.parametrize("value", ["1,2,3,4,5,6", 4.5, {"X": 1, "Y": 2}, {"gpsTotalX": 1, "dispsX": 2}, {}])
+def test_a_number_of_2019_that_tells_nothing_is_refused_alone(value: object) -> None:
+    decoded = decode(frame({"70000001": {"103_1": {AT: value}, "L3_QW_1": 5}}))
+    assert [r.datastream for r in decoded.readings] == ["L3_QW_1/value"]
+    assert len(decoded.problems) == 1
+    assert decoded.problems[0].startswith("103_1: the type codes of 2019 are not public")
+
+
 def test_units_and_their_absence() -> None:
     body = {
         "L1_JS_1": "1,2,3",
@@ -150,7 +175,7 @@ def test_units_and_their_absence() -> None:
 def test_device_status() -> None:
     status = {"ext_power_volt": 12.5, "solar_volt": "0", "singal_NB": -71, "singal_db": 3, "sw_version": "2",
               "lon": "106.25", "lat": "35.99", "location": "35.99,106.25", "sensor_state": {"L1_LF_1": -2},
-              "pa_state": "idle", "battery_volt": None}  # fmt: skip
+              "on_4g": True, "4g_on": False, "pa_state": "idle", "battery_volt": None}  # fmt: skip
     decoded = decode(frame({"70000001": {"S1_ZT_1": {AT: status}}}))
     assert decoded.problems == ()
     assert {r.datastream: (r.result, r.unit) for r in decoded.readings} == {
@@ -161,14 +186,37 @@ def test_device_status() -> None:
         "S1_ZT_1/sw_version": ("2", None),
         "S1_ZT_1/lon": (106.25, "deg"),
         "S1_ZT_1/lat": (35.99, "deg"),
-        "S1_ZT_1/location": ("35.99,106.25", None),
         "S1_ZT_1/sensor_state/L1_LF_1": (-2.0, None),
+        "S1_ZT_1/on_4g": ("false", None),
         "S1_ZT_1/pa_state": ("idle", None),
+    }
+    doubled = [r.result for r in decoded.readings if r.datastream == "S1_ZT_1/on_4g"]
+    assert doubled == ["true", "false"], (
+        "two spellings of one field: the store decides, as for any second value"
+    )
+
+
+def test_device_status_as_another_maker_writes_it() -> None:
+    status = {"inner_power_volt": "3.62", "4g_signal": "-77", "location": "35.991,106.25",
+              "device_type": "ML101", "sn": "000123", "starNum": "11", "temp_out": -3}  # fmt: skip
+    decoded = decode(frame({"70000001": {"S1_ZT_1": status}}))
+    assert decoded.problems == ()
+    assert {r.datastream: (r.result, r.unit) for r in decoded.readings} == {
+        "S1_ZT_1/lat": (35.991, "deg"),
+        "S1_ZT_1/lon": (106.25, "deg"),
+        "S1_ZT_1/inner_power_volt": (3.62, "V"),
+        "S1_ZT_1/signal_4g": (-77.0, None),
+        "S1_ZT_1/device_type": ("ML101", None),
+        "S1_ZT_1/sn": ("000123", None),
+        "S1_ZT_1/starNum": (11.0, None),
+        "S1_ZT_1/temp_out": (-3.0, "degC"),
     }
 
 
 def test_no_fix_is_no_place() -> None:
     assert one("S1_ZT_1", {"lon": "0.000000", "lat": "0.000000", "temp": 0}) == {"S1_ZT_1/temp": 0.0}
+    assert one("S1_ZT_1", {"location": "0.0,0"}) == {}
+    assert one("S1_ZT_1", {"location": "no fix"}) == {"S1_ZT_1/location": "no fix"}
     assert one("S1_ZT_1", {"lon": "0.000000", "lat": "51.47"}) == {"S1_ZT_1/lon": 0.0, "S1_ZT_1/lat": 51.47}
 
 
@@ -179,16 +227,24 @@ def test_no_fix_is_no_place() -> None:
         (b"\x02", "neither a frame nor JSON"),
         (b"hello", "neither a frame nor JSON"),
         (b"\x02\x00\x20" + b'{"7":{}}', "head says 32 bytes of JSON, 8 follow"),
-        (frame({"7": {"L1_LF_1": 1}}, tail=b"\0"), "broken frame of type 2"),
-        (frame({"7": {"L1_LF_1": 1}}, kind=0xC3, tail=b"\0\x05abc"), "broken frame of type 3"),
+        (frame({"7": {"L1_LF_1": 1}}, tail=b"\0"),
+         "broken frame of type 2: behind the JSON stand 1 bytes, for a file of 0 bytes"),
+        (frame({"7": {"L1_LF_1": 1}}, kind=0xC3, tail=b"\0\x05abc"),
+         "broken frame of type 3: behind the JSON stand 5 bytes, for a file of 5 bytes"),
         (frame(b'{"7":'), "not JSON"),
-        (frame(b"{\xff}"), "not JSON"),
+        (frame(b"{\xff}"), "not JSON: byte 0xff at 1 is no UTF-8; is it GBK?"),
+        (frame('{"7":{"L1_LF_1":"裂缝"}}'.encode("gbk")), "not JSON: byte 0xc1 at 17 is no UTF-8"),
+        (frame(b'{"7":{"L1_LF_1":1,"L1_LF_1":2}}'), "the key 'L1_LF_1' stands twice in one object"),
+        (b'{"7":' + b"[" * 5000, "not JSON: nested too deeply"),
+        (b'{"7":"' + b"x" * 10_000_000 + b'"}', "10000008 bytes, and a message has 500000 at most"),
+        (json.dumps({"7": {f"L1_LF_{n}": n for n in range(4000)}}).encode(),
+         "more than 8000 results in one payload: let the station send less at a time"),
+        (frame(b'{"L1_QJ_1":{"X":1.5},"at":"2026-08-11T22:10:00Z"}'), "the topic does not tell who sends"),
+        (frame(b'{"103_1":"1,2,3"}'), "the topic does not tell who sends"),
         (frame(b"{}"), "no device around the sensors"),
         (frame({"L1_LF_1": 1, "at": AT}), "no device around the sensors"),
         (frame({"header": {"appId": "62000009"}, "bodies": {"body": "eA=="}}),
          "no decryptor for appId 62000009"),
-        (frame({"did": "c-1", "ds_id": "photo", "file_type": "jpg"}, 3, b"\0\x04\1\2\3\4"),
-         "'photo': a file of 4 bytes: files are not read yet"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why(payload: bytes, reason: str) -> None:
@@ -199,7 +255,7 @@ def test_what_cannot_be_read_says_why(payload: bytes, reason: str) -> None:
 def test_good_parts_stay_beside_bad_ones() -> None:
     body = {
         "70000001": {"L1_LF_1": {AT: 1, "2026-13-01T00:00:00.000Z": 2},
-                     "L1_GP_1": {"gpsInitial": "RTCM", "gpsTotalX": 3}},
+                     "L1_GP_1": {"gpsTotalX": 3}},
         "70000002": 5,
         "70000003": {"bad\0name": 1, "L3_QW_1": 4},
     }  # fmt: skip
@@ -210,7 +266,7 @@ def test_good_parts_stay_beside_bad_ones() -> None:
         ("70000003", "L3_QW_1/value", 4.0),
     ]
     reasons = "\n".join(decoded.problems)
-    for part in ("a file of 2 bytes", "'2026-13-01T00:00:00.000Z' is no time", "gpsInitial: raw GNSS",
+    for part in ("a file of 2 bytes behind 3 devices", "'2026-13-01T00:00:00.000Z' is no time",
                  "'70000002': expected a JSON object, got 5", "'bad\\x00name/value' is no name"):  # fmt: skip
         assert part in reasons
 
@@ -244,26 +300,10 @@ def test_published_frames_in_both_numberings(data: Path) -> None:
             assert {r.phenomenon_time is None for r in decoded.readings} == {'"20' not in sample["json"]}
 
 
-def test_published_wrapped_and_file_frames(data: Path) -> None:
+def test_published_wrapped_and_bare_frames(data: Path) -> None:
     lines = (data / "stations/dp_wrapped_bare.jsonl").read_text().splitlines()
     wrapped, prefixed = (json.loads(line) for line in lines if line.strip())
     with pytest.raises(ValueError, match="no decryptor for appId 62000001"):
         decode(frame(wrapped["json"].encode()))
     assert results(bytes.fromhex(prefixed["raw_hex"])) == {
         "L1_QJ_1/X": 3.15, "L1_QJ_1/Y": -5.14, "L1_QJ_1/Z": 83.97}  # fmt: skip
-    file = json.loads((data / "stations/dp_file_frames.jsonl").read_text().splitlines()[0])
-    with pytest.raises(ValueError, match="a file of 4 bytes: files are not read yet"):
-        decode(bytes.fromhex(file["frame_new_hex"]))
-
-
-def test_the_table_has_every_published_type_with_its_fields_in_order(data: Path) -> None:
-    with (data / "stations/types.csv").open() as table:
-        for row in csv.DictReader(table):
-            fields = row["fields_in_order"].split(",")
-            if (
-                row["level"] in ("L1", "L2", "L3", "L4")
-                and fields != ["-"]
-                and row["code"] not in ("SP", "LB")
-            ):
-                known = list(TYPES[f"{row['level']}_{row['code']}"])
-                assert known == [field for field in fields if field != "gpsInitial"]
