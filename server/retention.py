@@ -35,16 +35,16 @@ def drop_old(conn: Connection[Any], months: int, now: datetime, *, timescaledb: 
     The connection must be in autocommit mode. What cannot be done now is put off with one line in the log.
     """
     old = conn.execute(
-        "SELECT name, p.begin_time::text, p.end_time::text, nullif(s.floor, '-infinity')::text"
+        "SELECT name, p.begin_time::text, p.end_time::text"
         " FROM observation_partition p, rollup_state s"
         " WHERE p.begin_time >= s.floor AND p.end_time <= %s - make_interval(months => %s)"
         " ORDER BY p.end_time",
         (now, months),
     ).fetchall()
     try:
-        for name, begin, end, floor in old:
+        for name, begin, end in old:
             if timescaledb:
-                _drop_chunk(conn, floor, begin, end)
+                _drop_chunk(conn, begin, end)
             else:
                 _drop_partition(conn, name, begin, end)
             log.info("raw observations until %s are dropped (%s), their hours and days stay", end, name)
@@ -68,7 +68,7 @@ def _drop_partition(conn: Connection[Any], name: str, begin: str, end: str) -> N
         conn.execute("UPDATE rollup_state SET floor = %s::timestamptz", (end,))
 
 
-def _drop_chunk(conn: Connection[Any], floor: str | None, begin: str, end: str) -> None:
+def _drop_chunk(conn: Connection[Any], begin: str, end: str) -> None:
     """Drop a chunk when its hours are refreshed, and hold the policy off its time.
 
     Dropping tells the hours that their results have changed: a refresh that looked again would empty them.
@@ -89,10 +89,12 @@ def _drop_chunk(conn: Connection[Any], floor: str | None, begin: str, end: str) 
         )
         if job[1]:
             raise _PutOff("the hours are just being refreshed")
+    # not from before the floor, where the raw results are gone
+    floor = conn.execute("SELECT nullif(floor, '-infinity')::text FROM rollup_state").fetchone() or (None,)
     conn.execute(
         "CALL refresh_continuous_aggregate('rollup_hour', %s::timestamptz,"
         " %s::timestamptz + interval '2 hours')",
-        (floor, end),
+        (*floor, end),
     )
     _check_complete(conn, begin, end)
     with conn.transaction():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import struct
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -52,11 +53,21 @@ def store(conn: Connection[Any], results: Sequence[Result]) -> None:
 
 
 def bring_up_to_date(conn: Connection[Any]) -> None:
-    if has_timescaledb(conn):
-        for name in ("rollup_hour", "rollup_day"):
-            conn.execute("CALL refresh_continuous_aggregate(%s::text::regclass, NULL, NULL)", (name,))
-    else:
+    """Do what the scheduler does: ours, or TimescaleDB's policies, which may be at it already."""
+    if not has_timescaledb(conn):
         rollup.keep_up(conn)
+        return
+    jobs = conn.execute(
+        "SELECT job_id FROM timescaledb_information.jobs"
+        " WHERE proc_name = 'policy_refresh_continuous_aggregate' ORDER BY job_id"
+    ).fetchall()
+    for job in jobs:
+        for _ in range(100):
+            try:
+                conn.execute("CALL run_job(%s)", job)
+                break
+            except psycopg.errors.LockNotAvailable:
+                time.sleep(0.1)
 
 
 def begin_of(at: datetime, length: timedelta) -> datetime:
