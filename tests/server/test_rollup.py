@@ -17,7 +17,7 @@ from psycopg import Connection
 
 from domain.flow import News, emit_all
 from domain.quality import DISTRUSTED, Flag
-from server import rollup
+from server import checks_storage, rollup
 from server.migrate import SCHEMA, has_timescaledb
 
 BEIJING = timedelta(hours=8)
@@ -239,3 +239,24 @@ def test_what_was_there_before_is_filled_in(native: Connection[Any]) -> None:
     assert rolled_up(native, "hour") == {}
     native.execute("SELECT fill_rollups()")
     check(native, results)
+
+
+def test_late_and_marked_results_in_a_compressed_chunk(db: Connection[Any]) -> None:
+    if not has_timescaledb(db):
+        pytest.skip("native partitions are not compressed")
+    results = made_up(9, 400)
+    store(db, results[:300])
+    bring_up_to_date(db)
+    chunks = db.execute("SELECT count(compress_chunk(c)) FROM show_chunks('observation') c").fetchone()
+    assert chunks is not None
+    assert chunks[0] >= 2
+    marked = [each._replace(flags=int(Flag.SPIKE)) for each in results[:20]]
+    store(db, [*marked, *results[300:]])
+    bring_up_to_date(db)
+    check(db, [*marked, *results[20:]])
+    flags = db.execute(
+        "SELECT phenomenon_time, datastream, flags FROM observation WHERE flags <> 0"
+    ).fetchall()
+    assert sorted(flags) == sorted((r.at, r.stream, r.flags) for r in [*marked, *results[20:]] if r.flags)
+    ratio = checks_storage.storage(db, datetime.now(UTC), timescaledb=True)["compression_ratio"]
+    assert ratio > 0
