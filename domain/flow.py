@@ -49,6 +49,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
+    "claimed": ("replay",),  # server: a thing is new whose payloads wait in quarantine
 }
 
 #: a failed event waits this long (s) before its next try; after the last one it is set aside
@@ -56,6 +57,14 @@ BACK_OFF_S = (1, 5, 30, 120, 600)
 
 #: at most this many events are handled in one transaction
 TAKE = 50
+
+
+#: a database that takes nothing is asked again after so long (s), and told in the log this often (s)
+REFUSED_S, REFUSED_EVERY_S = 1.0, 60.0
+
+
+class Refused(Exception):
+    """The database takes nothing: it is full, has no memory left, or is read-only. No event is at fault."""
 
 
 class Event(NamedTuple):
@@ -127,6 +136,7 @@ def handle(
     """Handle the oldest waiting events of the consumer in one transaction; return how many were taken.
 
     When the handler fails on several, they are handled one by one, so that a poison event stands alone.
+    Refused: the database takes nothing; the events wait, and no failure is counted.
     `only` is the id of the one event to take, where it still waits.
     """
     events: list[Event] = []
@@ -137,8 +147,10 @@ def handle(
                 handler(conn, events)
                 _mark_done(conn, events)
     except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
-        if conn.closed or not events or _takes_nothing(error):
-            raise  # the database is gone or full: nothing can be noted, the events simply wait
+        if _takes_nothing(error):
+            raise Refused(str(error).partition("\n")[0]) from error
+        if conn.closed or not events:
+            raise  # the database is gone: nothing can be noted, the events simply wait
         if len(events) == 1:
             _note_failure(conn, events[0], error)
         else:
@@ -157,11 +169,21 @@ def consume(
     """Handle the consumer's events until `stop` is set; the connection must be in autocommit mode.
 
     `partitions` is asked before each take, so that a process can gain and lose some; None means all.
-    A lost database raises psycopg.OperationalError: the process ends, and its supervisor starts it again.
+    It waits while the database takes nothing. A lost database raises psycopg.OperationalError: the process
+    ends, and its supervisor starts it again.
     """
     conn.execute(f"LISTEN liupan_{consumer}")
+    said_s = float("-inf")
     while not stop.is_set():
-        if not handle(conn, consumer, handler, partitions()):
+        try:
+            taken = handle(conn, consumer, handler, partitions())
+        except Refused as reason:
+            if time.monotonic() - said_s > REFUSED_EVERY_S:
+                said_s = time.monotonic()
+                log.error("%s waits, the database takes nothing: %s; it is tried again", consumer, reason)
+            stop.wait(REFUSED_S)
+            continue
+        if not taken:
             for _ in conn.notifies(timeout=1.0, stop_after=1):
                 pass
 

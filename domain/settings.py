@@ -30,6 +30,10 @@ class Settings:
     #: where ingest listens for devices that speak HTTP (OwnTracks, Traccar, stations); port 0: nowhere
     intake_bind: str = "127.0.0.1"
     intake_port: int = 18833
+    #: where ingest listens for stations that speak SL651 and SZY206 over TCP; port 0: for none
+    sl651_bind: str = "127.0.0.1"
+    sl651_port: int = 18834
+    szy206_port: int = 0
     #: encryption key of OwnTracks phones (libsodium, at most 32 bytes), the same in all their apps
     owntracks_key: str = ""
     #: administrative region this installation serves: prefix of a GB/T 2260 code, empty for all of China

@@ -6,12 +6,13 @@ import argparse
 import logging
 import sys
 import threading
+from functools import partial
 
 import psycopg
 
 from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, codecs, http, mqtt
+from ingest import batch, claimed, codecs, http, mqtt, tcp
 from ingest.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,11 @@ def main(argv: list[str]) -> int:
             finally:
                 door.close()
 
-    jobs: dict[str, Job] = {"store": store}
+    jobs: dict[str, Job] = {"store": store, "replay": partial(claimed.run, database_url)}
     if settings.intake_port:
         jobs["http"] = http.serving(settings, inbox)
+    if settings.sl651_port or settings.szy206_port:
+        jobs["tcp"] = tcp.serving(settings, inbox)
     return run(jobs)
 
 

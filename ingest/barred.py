@@ -13,6 +13,9 @@ NOBODY: dict[str, str] = {}
 #: Beijing time behind a Z is 8 h ahead; what was measured within the last hour lies this far ahead of receipt
 BEIJING = timedelta(hours=7), timedelta(hours=8, minutes=10)
 
+#: why nothing is stored of who comes with another apikey than the registered one, or without
+WRONG_KEY = "wrong apikey: it is not the one that is registered for the device"
+
 
 def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender]) -> dict[str, str]:
     """Return the senders of whom nothing may be stored, each with the reason.
@@ -20,6 +23,9 @@ def barred(decoded: Decoded, received_at: datetime, senders: Mapping[str, Sender
     A payload that names several is stored only when all are registered. Times that would be right in Beijing
     are refused: once they were stored, the right results at the same times would be mere revisions.
     """
+    sender = senders.get(decoded.device) if decoded.key_sha256 is not None else None
+    if sender and sender.key_sha256 not in ("", decoded.key_sha256):
+        return {sender.code: WRONG_KEY}
     if len(decoded.readings) == 1 and not decoded.files:  # as nearly always: said quickly
         at = decoded.readings[0].phenomenon_time
         if at is None or at.tzinfo is None or at - received_at < BEIJING[0]:

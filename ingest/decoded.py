@@ -103,6 +103,7 @@ class Decoded(NamedTuple):
 
     `device` is who seems to have sent it; `id` is the sender's name for the message, to be told its fate.
     `unit_told` is true where the sender itself wrote the units, false where the format implies them.
+    `key_sha256` is that of the apikey that came with it, '' without one; None: the door asks for none.
     """
 
     device: str = ""
@@ -117,6 +118,7 @@ class Decoded(NamedTuple):
     answers: tuple[Answer, ...] = ()
     replies: tuple[Reply, ...] = ()
     reports: tuple[Report, ...] = ()
+    key_sha256: str | None = None
     problems: tuple[str, ...] = ()
 
 

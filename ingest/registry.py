@@ -32,6 +32,8 @@ class Sender:
     #: name of the zone of the times that it writes behind a Z
     zone: str
     datastreams: Mapping[str, tuple[int, str]]
+    #: SHA-256 of its apikey in HEX, '' when none is registered
+    key_sha256: str = ""
 
 
 @dataclass(slots=True)
@@ -90,17 +92,19 @@ def _load(conn: Connection[Any], registry: Registry, codes: set[str]) -> None:
     streams: dict[int, dict[str, tuple[int, str]]] = {}
     rows = conn.execute(
         "SELECT t.id, t.code, t.site, t.region, t.mode, t.time_zone,"
+        " CASE WHEN t.apikey = '' THEN '' ELSE encode(sha256(convert_to(t.apikey, 'UTF8')), 'hex') END,"
         " d.id, d.name, d.unit, d.observed_property, d.valid_min, d.valid_max"
         " FROM thing t LEFT JOIN datastream d ON d.thing = t.id WHERE t.code = ANY(%s)",
         ([code for code in codes if code.isprintable()],),
     ).fetchall()
-    _make_room(registry, max((row[6] or 0 for row in rows), default=0))
-    for thing, code, site, region, mode, zone, stream, name, unit, observed, low, high in rows:
+    _make_room(registry, max((row[7] or 0 for row in rows), default=0))
+    for thing, code, site, region, mode, zone, key, stream, name, unit, observed, low, high in rows:
         if thing not in streams:
             streams[thing] = {}
             registry.senders[code] = Sender(
-                id=thing, code=code, region=region, mode=mode, zone=zone, datastreams=streams[thing]
-            )
+                id=thing, code=code, region=region, mode=mode, zone=zone, datastreams=streams[thing],
+                key_sha256=key,
+            )  # fmt: skip
         if stream is not None:
             streams[thing][name] = (stream, unit)
             registry.partition[stream] = 0 if site is None else partition_of(site)

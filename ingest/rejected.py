@@ -11,12 +11,14 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from domain.reply import covered
 from domain.settings import Settings
 from domain.wire import encode
 from ingest import codecs
 from ingest.observations import make_partitions
+from ingest.quarantine import unregistered
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
 from ingest.store import POISON, keep, refused_because
@@ -55,9 +57,17 @@ def listed(conn: Connection[Any], device: str | None = None) -> list[dict[str, A
     return [{**row, "payload": covered(row["payload"]).hex()} for row in rows]
 
 
-def waiting(conn: Connection[Any]) -> Sequence[int]:
-    """Return the numbers of what has not been stored since it was refused, oldest first."""
-    rows = conn.execute("SELECT id FROM rejected WHERE replayed_at IS NULL ORDER BY id").fetchall()
+def waiting(conn: Connection[Any], unregistered: str | None = None) -> Sequence[int]:
+    """Return the numbers of what has not been stored since it was refused, oldest first.
+
+    With `unregistered` only what was refused because nobody had registered that device.
+    """
+    rows = conn.execute(
+        "SELECT id FROM rejected WHERE replayed_at IS NULL"
+        " AND (%(device)s::text IS NULL OR unregistered IS NOT NULL AND unregistered ? %(device)s)"
+        " ORDER BY id",
+        {"device": unregistered},
+    ).fetchall()
     return [number for (number,) in rows]
 
 
@@ -78,18 +88,19 @@ def replay(conn: Connection[Any], registry: Registry, number: int) -> str:
     try:
         with conn.transaction():
             reason = keep(conn, registry, batch)[0].reason
-            _note(conn, number, reason)
+            _note(conn, number, reason, unregistered(batch.contents[0]))
     except POISON as error:
         reason = refused_because(error)
-        _note(conn, number, reason)
+        _note(conn, number, reason, unregistered(batch.contents[0]))
     return reason
 
 
-def _note(conn: Connection[Any], number: int, reason: str) -> None:
+def _note(conn: Connection[Any], number: int, reason: str, unknown: Jsonb | None) -> None:
     conn.execute(
         "UPDATE rejected SET replayed_at = CASE WHEN %(reason)s = '' THEN now() END,"
-        "  reason = CASE WHEN %(reason)s = '' THEN reason ELSE %(reason)s END WHERE id = %(id)s",
-        {"reason": reason, "id": number},
+        "  reason = CASE WHEN %(reason)s = '' THEN reason ELSE %(reason)s END, unregistered = %(unknown)s"
+        " WHERE id = %(id)s",
+        {"reason": reason, "unknown": unknown, "id": number},
     )
 
 

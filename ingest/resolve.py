@@ -65,6 +65,8 @@ class Contents:
     #: how many observations of it may be stored
     observations: int = 0
     problems: dict[str, None] = field(default_factory=dict)
+    #: whoever is named in it without being registered
+    unregistered: frozenset[str] = frozenset()
     #: thing's number, name of the datastream, phenomenon time, text
     states: list[tuple[int, str, datetime, str]] = field(default_factory=list)
     fixes: Sequence[tuple[TrackPoint, Sender]] = ()
@@ -153,6 +155,9 @@ def _contents(
     refused = barred(decoded, arrival.received_at, senders)
     if decoded.problems or refused:
         contents.problems = dict.fromkeys([*decoded.problems, *refused.values()])
+    if sender is None or len(decoded.readings) > 1:
+        named = {decoded.device, *(reading.thing for reading in decoded.readings)} - {""}
+        contents.unregistered = frozenset(named - senders.keys())
     for reading in decoded.readings:
         if reading.thing in refused:
             continue
@@ -273,8 +278,8 @@ def _known(code: str, senders: Mapping[str, Sender]) -> Sender:
     sender = senders.get(code)
     if sender is None:
         raise ValueError(
-            f"device {quoted(code)} is not registered: add it with `liupan import FILE`,"
-            " then store this with `liupan rejected replay --all`"
+            f"device {quoted(code)} is not registered: add it with `liupan import FILE`"
+            " or claim it with `liupan unclaimed claim`; what waits in quarantine is stored then"
         )
     return sender
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from ingest import observations, replies, reports, station_files
-from ingest.quarantine import quarantine, reason_of
+from ingest.quarantine import claim_late, quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import SAID, Batch, Contents
 
@@ -49,7 +49,9 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
     observations.make_partitions(conn, registry, batch.columns)
     try:
         with conn.transaction():
-            return _keep_and_quarantine(conn, registry, batch)
+            outcomes = _keep_and_quarantine(conn, registry, batch)
+        claim_late(conn, batch.contents)
+        return outcomes
     except observations.KnownKey:
         registry.careful_until = time.monotonic() + CAREFUL_S
         return save(conn, registry, batch)
@@ -64,6 +66,7 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
         outcome = Outcome(kept=False, reason=refused_because(error))
         with conn.transaction():
             quarantine(conn, [(batch.contents[0], outcome.reason)])
+        claim_late(conn, batch.contents)
         return [outcome]
 
 

@@ -19,7 +19,9 @@ def apart(settings: Settings, folder: Path) -> Settings:
     The usual ports are kept where nobody listens on them.
     """
     names = [each.name for each in fields(settings)]
-    wanted = {name: getattr(settings, name) for name in names if name.endswith("_port")}
+    wanted = {
+        name: getattr(settings, name) for name in names if name.endswith("_port") and getattr(settings, name)
+    }
     ports: dict[str, Any] = dict(zip(wanted, free_ports(*wanted.values()), strict=True))
     binds: dict[str, Any] = {name: "127.0.0.1" for name in names if name.endswith("_bind")}
     return replace(settings, state=folder, database_url="", mqtt_url="", **ports, **binds)

@@ -22,6 +22,7 @@ from server.routes import (
     commands,
     counts,
     device_reports,
+    devices,
     dispatches,
     health,
     incidents,
@@ -29,6 +30,7 @@ from server.routes import (
     live,
     observations,
     regions,
+    registry,
     rejected,
     sensorthings,
     sites,
@@ -40,7 +42,8 @@ from server.routes import (
 
 #: commands stands before things, whose codes may contain slashes
 NOUNS = (regions, sites, commands, things, observations, station_files, assessments, alerts, incidents,
-         dispatches, units, tracks, device_reports, leads, cases, rejected, counts, live, health,
+         dispatches, units, tracks, device_reports, leads, cases, rejected, devices,
+         registry, counts, live, health,
          sensorthings)  # fmt: skip
 
 

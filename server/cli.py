@@ -33,9 +33,10 @@ COMMANDS = {
         "server.doctor", "检查运行状况，列出卡住的事件", "check health, list stuck events", False
     ),
     "import": Command(
-        "server.registry", "导入隐患点、监测点、队伍登记表", "register sites, things and units"
+        "server.importing", "导入隐患点、监测点、队伍登记表", "register sites, things and units"
     ),
-    "export": Command("server.export", "导出观测值", "write out what is stored"),
+    "export": Command("server.export", "导出登记表或观测值", "write out the registry or observations"),
+    "unclaimed": Command("server.unclaimed", "查看或认领未登记的设备", "list or claim unknown devices"),
     "decode": Command("ingest.decode", "解读一条报文", "show what a payload holds", False),
     "rejected": Command("ingest.rejected", "查看或重放被拒收的报文", "list or replay rejected payloads"),
     "replay": Command("ingest.replay", "按选定速度回放真实记录", "replay real records at a chosen speed"),

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from domain.incident import IllegalMove
+from server.registry_read import RegistryError
 from server.sensorthings import Fault
 
 log = logging.getLogger(__name__)
@@ -22,8 +23,13 @@ class Forbidden(Exception):
     """The caller may not do this."""
 
 
+class Taken(Exception):
+    """It is there already, or somebody else was faster."""
+
+
 #: exception -> status; its own words are for people
-TOLD: dict[type[Exception], int] = {NotFound: 404, Forbidden: 403, IllegalMove: 409}
+TOLD: dict[type[Exception], int] = {NotFound: 404, Forbidden: 403, Taken: 409, IllegalMove: 409,
+                                    RegistryError: 422}  # fmt: skip
 
 #: exception -> status and what is said instead of its words, which stay in the log
 HIDDEN: dict[type[Exception], tuple[int, str]] = {

@@ -13,8 +13,37 @@ from psycopg import Connection
 FILES = {"cn_province.csv": ("province", "", 1), "cn_city.csv": ("city", "province", 2),
          "cn_district.csv": ("district", "city", 3)}  # fmt: skip
 
-#: English names; where none stands here the Chinese one is shown
+#: English names, of the provinces and of all Ningxia; where none stands here the Chinese one is shown
 ENGLISH = {
+    "110000": "Beijing Municipality",
+    "120000": "Tianjin Municipality",
+    "130000": "Hebei Province",
+    "140000": "Shanxi Province",
+    "150000": "Inner Mongolia Autonomous Region",
+    "210000": "Liaoning Province",
+    "220000": "Jilin Province",
+    "230000": "Heilongjiang Province",
+    "310000": "Shanghai Municipality",
+    "320000": "Jiangsu Province",
+    "330000": "Zhejiang Province",
+    "340000": "Anhui Province",
+    "350000": "Fujian Province",
+    "360000": "Jiangxi Province",
+    "370000": "Shandong Province",
+    "410000": "Henan Province",
+    "420000": "Hubei Province",
+    "430000": "Hunan Province",
+    "440000": "Guangdong Province",
+    "450000": "Guangxi Zhuang Autonomous Region",
+    "460000": "Hainan Province",
+    "500000": "Chongqing Municipality",
+    "510000": "Sichuan Province",
+    "520000": "Guizhou Province",
+    "530000": "Yunnan Province",
+    "540000": "Xizang Autonomous Region",
+    "610000": "Shaanxi Province",
+    "620000": "Gansu Province",
+    "630000": "Qinghai Province",
     "640000": "Ningxia Hui Autonomous Region",
     "640100": "Yinchuan City",
     "640104": "Xingqing District",
@@ -43,23 +72,30 @@ ENGLISH = {
     "640502": "Shapotou District",
     "640521": "Zhongning County",
     "640522": "Haiyuan County",
+    "650000": "Xinjiang Uygur Autonomous Region",
+    "710000": "Taiwan Province",
+    "810000": "Hong Kong Special Administrative Region",
+    "820000": "Macao Special Administrative Region",
 }
 
 
 def load(conn: Connection[Any]) -> int:
     """Bring table `region` up to date; return how many rows were new or had changed."""
     with conn.transaction():
-        conn.execute("CREATE TEMPORARY TABLE read (LIKE region) ON COMMIT DROP")
+        conn.execute("CREATE TEMPORARY TABLE read (LIKE region INCLUDING DEFAULTS) ON COMMIT DROP")
         with conn.cursor().copy(
             "COPY read (code, parent, level, name_zh, name_en, lon, lat) FROM STDIN"
         ) as copy:
             for row in rows():
                 copy.write_row(row)
         return conn.execute(
-            "INSERT INTO region SELECT * FROM read ON CONFLICT (code) DO UPDATE"
+            "INSERT INTO region (code, parent, level, name_zh, name_en, lon, lat)"
+            " SELECT code, parent, level, name_zh, name_en, lon, lat FROM read ON CONFLICT (code) DO UPDATE"
             " SET parent = excluded.parent, level = excluded.level, name_zh = excluded.name_zh,"
             " name_en = excluded.name_en, lon = excluded.lon, lat = excluded.lat"
-            " WHERE (region.*) IS DISTINCT FROM (excluded.*)"
+            " WHERE NOT region.imported AND (region.parent, region.level, region.name_zh, region.name_en,"
+            " region.lon, region.lat) IS DISTINCT FROM (excluded.parent, excluded.level, excluded.name_zh,"
+            " excluded.name_en, excluded.lon, excluded.lat)"
         ).rowcount
 
 

@@ -1,41 +1,22 @@
-"""Registering sites, things with their datastreams, units and recipients: all of a file, or nothing of it."""
+"""Registering regions, sites, things with their datastreams, units and recipients: all of it, or nothing."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
-import psycopg
-from psycopg import Connection, sql
-from psycopg.types.json import Jsonb
-from pydantic import ValidationError
+from psycopg import Connection
 
-from domain.settings import Settings
-from server.registry_check import Installation, Rows, conflicts, missing
-from server.registry_file import LISTS
+from domain.flow import News, emit_all
+from server.boundaries import Locate, locator
+from server.registry_check import Installation, Items, conflicts, missing
+from server.registry_file import LISTS, Stream, Thing
+from server.registry_read import Draft, Read, RegistryError, read_mapping, validated
+from server.registry_store import Fields, Item, key_of, stored, write
 from warning.response.incident import staff
 
-#: (table, column) -> how the database finds the value that stands there from the code in the file
-LOOKUPS: dict[tuple[str, str], LiteralString] = {
-    ("thing", "site"): "(SELECT id FROM hazard_site WHERE code = %(site)s)",
-    # a file without the secret keeps the one that is there
-    ("thing", "apikey"): "coalesce(%(apikey)s, (SELECT apikey FROM thing WHERE code = %(code)s), '')",
-    ("datastream", "thing"): "(SELECT id FROM thing WHERE code = %(thing)s)",
-}
-
-
-class RegistryError(Exception):
-    """The registry cannot be written; `problems` says each reason with its place in the file."""
-
-    @property
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
-        return [str(problem) for problem in self.args]
+__all__ = ["RegistryError", "apply", "counts", "register"]
 
 
 def register(
@@ -43,125 +24,106 @@ def register(
 ) -> dict[str, int]:
     """Write the registry by code, in one transaction; return how many rows of each kind are new or changed.
 
-    What the file does not name stays. RegistryError tells every problem found, and nothing is written. With
-    an `installation` this includes what it does not have: rules, channels, regions.
+    What the file does not name stays, rows and fields. RegistryError tells every problem found, and nothing
+    is written. With an `installation` this includes what it does not have: rules, channels, regions.
     """
-    rows, problems = read(registry)
+    draft = Draft()
+    read_mapping(draft, registry)
+    return counts(apply(conn, draft, installation))
+
+
+def counts(items: Sequence[Item]) -> dict[str, int]:
+    """Return how many rows of each list are new or changed."""
+    told = dict.fromkeys(LISTS, 0)
+    for item in items:
+        told[item.list] += bool(item.changes)
+    return told
+
+
+def apply(conn: Connection[Any], draft: Draft, installation: Installation | None = None) -> list[Item]:
+    """Write what the files say, in one transaction, as `register` does; return every row with what it was.
+
+    A new thing whose payloads wait in quarantine is told of, so that they are stored after all.
+    """
+    rows, problems = validated(draft)
     with conn.transaction():
-        problems += conflicts(conn, registry, rows)
-        problems += missing(rows, installation) if installation else []
+        items = _items(conn, rows)
+        problems += conflicts(conn, draft, items)
+        problems += missing(items, installation) if installation else []
         if problems:
-            raise RegistryError(*problems)
-        sites, things, units, recipients = (
-            [row.model_dump(mode="json") for row in rows[name].values()] for name in LISTS
-        )
-        streams = [{"thing": thing["code"], **d} for thing in things for d in thing.pop("datastreams")]
-        for site in sites:
-            site["polygon"] = Jsonb(site["polygon"])
-        changed = {
-            "sites": _upsert(conn, "hazard_site", ["code"], sites),
-            "things": _upsert(conn, "thing", ["code"], things),
-            "datastreams": _upsert(conn, "datastream", ["thing", "name"], streams),
-            "units": _upsert(conn, "unit", ["code"], units),
-            "recipients": _upsert(conn, "recipient", ["channel", "address", "region"], recipients),
-        }
-        if changed["units"]:
+            raise RegistryError(*map(draft.located, problems))
+        changed = [item for some in items.values() for item in some.values() if item.changes]
+        for name in LISTS:
+            if new := [item.new for item in changed if item.list == name]:
+                write(conn, name, new)
+        _release(conn, changed)
+        if any(item.list == "units" for item in changed):
             staff(conn, datetime.now(UTC))  # an open incident may have waited for this team
-        return changed
+    return [item for some in items.values() for item in some.values()]
 
 
-def read(registry: Mapping[str, object]) -> tuple[Rows, list[str]]:
-    """Return the rows that have the right shape, by their place, and what is wrong with the others."""
-    problems = [f"{key}: no such list; there are {', '.join(LISTS)}" for key in registry if key not in LISTS]
-    rows: Rows = {name: {} for name in LISTS}
-    for name, model in LISTS.items():
-        items = registry.get(name, [])
-        if not isinstance(items, list):
-            problems.append(f"{name}: expected a list, got {type(items).__name__}")
-            continue
-        for number, item in enumerate(items):
-            place = f"{name}[{number}]"
-            try:
-                rows[name][place] = model.model_validate(item)
-            except ValidationError as error:
-                problems += [_told(place, e) for e in error.errors()]
-    return rows, problems
-
-
-def main(argv: list[str]) -> int:
-    """Register a file: `liupan import FILE [--dry-run] [--json]`; exit code 1 when it has problems."""
-    parser = argparse.ArgumentParser(prog="liupan import", description="Register sites, things and units.")
-    parser.add_argument("file", type=Path, help="registry file (JSON)")
-    parser.add_argument("--dry-run", action="store_true", help="check all of it, write nothing")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
-    args = parser.parse_args(argv)
-    try:
-        registry, settings = _load(args.file), Settings.from_env()
-        installation, url = Installation.of(settings), settings.database()
-        with psycopg.connect(url, autocommit=True) as conn, conn.transaction(force_rollback=args.dry_run):
-            counts = register(conn, registry, installation)
-    except RegistryError as error:
-        for problem in error.problems:
-            if args.json:
-                print(json.dumps({"problem": problem}, ensure_ascii=False))
+def _items(conn: Connection[Any], rows: Read) -> Items:
+    """Return each row whole: what the file says of it, else what is registered, else what follows."""
+    items: Items = {name: {} for name in LISTS}
+    rows["datastreams"] |= dict(_nested(rows))
+    locate = locator(conn)
+    for name, listing in LISTS.items():
+        said, columns = {}, set(listing.fields)
+        for place, row in rows[name].items():
+            fields = row.model_dump(mode="json", include=columns)
+            said[place] = fields, row.model_fields_set
+        known = stored(conn, name, (key_of(name, fields) for fields, _ in said.values()))
+        sites = _site_regions(conn, items, said) if name == "things" else {}
+        for place, (fields, named) in said.items():
+            key = key_of(name, fields)
+            old = known.get(key)
+            if old is None:
+                new = _complete(name, fields, sites, locate)
             else:
-                print(problem, file=sys.stderr)
-        return 1
-    if args.json:
-        print(json.dumps(counts))
-    else:
-        told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        print(f"{told} {'would be new or changed' if args.dry_run else 'new or changed'}")
-    return 0
+                new = old | {field: fields[field] for field in fields if field in named}
+            items[name][place] = Item(name, place, key, old, new)
+    return items
 
 
-def _load(file: Path) -> Mapping[str, object]:
-    try:
-        registry = json.loads(file.read_bytes())
-    except OSError as error:
-        raise RegistryError(f"{file}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise RegistryError(f"{file} is no JSON: {error}") from None
-    if not isinstance(registry, dict):
-        raise RegistryError(f"{file}: expected a JSON object with the lists {', '.join(LISTS)}")
-    return registry
+def _nested(rows: Read) -> Iterator[tuple[str, Stream]]:
+    for place, thing in rows["things"].items():
+        for number, stream in enumerate(thing.datastreams if isinstance(thing, Thing) else ()):
+            fields = stream.model_fields_set | {"thing"}
+            row = Stream.model_construct(fields, thing=thing.code, **dict(stream))  # type: ignore[attr-defined]
+            yield f"{place}.datastreams[{number}]", row
 
 
-def _told(place: str, error: Mapping[str, Any]) -> str:
-    for step in error["loc"]:
-        place += f"[{step}]" if isinstance(step, int) else f".{step}"
-    reason = error["ctx"]["error"] if error["type"] == "value_error" else error["msg"]
-    return f"{place}: {reason}"
+def _site_regions(
+    conn: Connection[Any], items: Items, things: Mapping[str, tuple[Fields, Any]]
+) -> dict[str, str]:
+    """Return the regions of the things' sites by the sites' codes."""
+    codes = [fields["site"] for fields, _ in things.values() if fields["site"]]
+    rows = conn.execute("SELECT code, region FROM hazard_site WHERE code = ANY(%s)", (codes,)).fetchall()
+    return dict(rows) | {item.new["code"]: item.new["region"] for item in items["sites"].values()}
 
 
-def _upsert(conn: Connection[Any], table: str, key: Sequence[str], rows: Sequence[dict[str, Any]]) -> int:
-    """Insert the rows, or change those whose key is there already; return how many are new or differ."""
-    if not rows:
-        return 0
-    columns = list(rows[0])
-    rest = [column for column in columns if column not in key]
-    values = [
-        sql.SQL(LOOKUPS[table, column]) if (table, column) in LOOKUPS else sql.Placeholder(column)
-        for column in columns
-    ]
-    query = sql.SQL(
-        "INSERT INTO {table} AS old ({columns}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE"
-        " SET ({rest}) = ROW({new}) WHERE ROW({present}) IS DISTINCT FROM ROW({new})"
-    ).format(
-        table=sql.Identifier(table),
-        columns=_names(columns),
-        values=sql.SQL(", ").join(values),
-        key=_names(key),
-        rest=_names(rest),
-        new=_names(rest, "excluded"),
-        present=_names(rest, "old"),
-    )
-    with conn.cursor() as cursor:
-        cursor.executemany(query, rows)
-        return cursor.rowcount
+def _complete(name: str, row: Fields, sites: Mapping[str, str], locate: Locate) -> Fields:
+    """Return a new row with what follows from the rest of it, where nothing else is said."""
+    if "name_en" in row:
+        row["name_en"] = row["name_en"] or row["name_zh"]
+    if row.get("region") == "" and name == "things":
+        row["region"] = sites.get(row["site"], "")
+    elif row.get("region") == "" and "lon" in row:
+        row["region"] = locate(row["lon"], row["lat"]) or ""
+    if name == "regions":
+        code = row["code"]
+        row["level"] = row["level"] or (4 if len(code) > 6 else 1 + (code[2:4] != "00") + (code[4:6] != "00"))
+        above = (code[:6], code[:4] + "00", code[:2] + "0000")
+        row["parent"] = row["parent"] or next((other for other in above if other != code), None)
+    return row
 
 
-def _names(columns: Sequence[str], table: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.Identifier(table, column) if table else sql.Identifier(column) for column in columns
-    )
+def _release(conn: Connection[Any], changed: Sequence[Item]) -> None:
+    """Tell ingest of new things whose payloads wait in quarantine."""
+    new = {item.key[0]: item.new["region"] for item in changed if item.list == "things" and item.old is None}
+    waiting = conn.execute(
+        "SELECT DISTINCT jsonb_object_keys(unregistered) FROM rejected"
+        " WHERE unregistered IS NOT NULL AND replayed_at IS NULL"
+    ).fetchall()
+    if news := [News(code, region=new[code]) for (code,) in waiting if code in new]:
+        emit_all(conn, "claimed", news)

@@ -13,39 +13,36 @@ import warning.channels
 from domain.settings import Settings
 from domain.thing import Mode
 from domain.wire import down_topic
-from server.registry_file import Thing
+from server.registry_file import LISTS
+from server.registry_read import Draft, Problem
+from server.registry_store import Item
 from warning import rules
 from warning.rules import Rule
 
-#: list -> place in the file, as in "sites[3]" -> row
-Rows = dict[str, dict[str, Any]]
+#: list -> place in the file -> what is to be written
+Items = dict[str, dict[str, Item]]
 
 #: what must not stand twice: list, fields
-UNIQUE = (
-    ("sites", ("code",)),
-    ("things", ("code",)),
-    ("units", ("code",)),
-    ("units", ("device",)),
-    ("recipients", ("channel", "address", "region")),
-)
+UNIQUE = (*((name, listing.key) for name, listing in LISTS.items()), ("units", ("device",)))
+
+#: lists whose rows lie in a region
+REGIONAL = ("sites", "things", "units")
 
 
-def conflicts(conn: Connection[Any], registry: Mapping[str, object], rows: Rows) -> list[str]:
-    """Return every conflict of the rows, with its place; `registry` is the file as it was read."""
-    modes = dict.fromkeys(_codes(registry, "sites")) | dict(
+def conflicts(conn: Connection[Any], draft: Draft, items: Items) -> list[Problem]:
+    """Return every conflict of the rows, with its place; `draft` is the files as they were read."""
+    modes = dict.fromkeys(draft.codes("sites")) | dict(
         conn.execute("SELECT code, mode FROM hazard_site").fetchall()
     )
-    modes |= {site.code: site.mode for site in rows["sites"].values()}
-    things = {code for (code,) in conn.execute("SELECT code FROM thing")} | _codes(registry, "things")
-    phones = [(f"{place}.device", unit.device) for place, unit in rows["units"].items()]
-    phones += [(f"{p}.address", r.address) for p, r in rows["recipients"].items() if r.channel == "mqtt"]
+    modes |= {item.new["code"]: item.new["mode"] for item in items["sites"].values()}
+    things = {code for (code,) in conn.execute("SELECT code FROM thing")} | draft.codes("things")
     return [
-        *_repeated(rows),
-        *_nowhere(conn, rows),
-        *(problem for place, thing in rows["things"].items() for problem in _misplaced(place, thing, modes)),
-        *(problem for place, device in phones for problem in _unheard(place, device, things)),
-        *_taken(conn, rows),
-        *_belied(conn, rows["things"]),
+        *_repeated(items),
+        *_nowhere(conn, draft, items),
+        *(problem for item in items["things"].values() for problem in _misplaced(item, modes)),
+        *_unheard(items, things),
+        *_taken(conn, items),
+        *_belied(conn, items),
     ]
 
 
@@ -64,96 +61,109 @@ class Installation:
         return cls(rules=rules.load(settings.rules), channels=channels, region=settings.region)
 
 
-def missing(rows: Rows, installation: Installation) -> list[str]:
-    """Return what is named and is not there: nobody would notice it before it matters."""
-    problems = [
-        f"{place}.region: {row.region} lies outside of this installation's {installation.region}; set"
-        " LIUPAN_REGION to the prefix of all its regions"
-        for name in ("sites", "things", "units")
-        for place, row in rows[name].items()
-        if not row.region.startswith(installation.region)
-    ]
-    for place, site in rows["sites"].items():
-        rule = rules.find(installation.rules, site.rule, site.type)
+def missing(items: Items, installation: Installation) -> Iterator[Problem]:
+    """Yield what is named and is not there: nobody would notice it before it matters."""
+    for name in REGIONAL:
+        for item in items[name].values():
+            if not item.new["region"].startswith(installation.region):
+                yield _problem(
+                    item,
+                    "region",
+                    f"{item.new['region']} lies outside of this installation's {installation.region}; set"
+                    " LIUPAN_REGION to the prefix of all its regions",
+                )
+    for item in items["sites"].values():
+        site = item.new
+        rule = rules.find(installation.rules, site["rule"], site["type"])
         if rule is None:
             known = ", ".join([rules.DEFAULT, *installation.rules])
-            problems.append(f"{place}.rule: no rule {site.rule!r} for a {site.type}; there are {known}")
-        elif site.type not in rule.hazard_types:
-            problems.append(f"{place}.rule: {rule.name} is made for {', '.join(rule.hazard_types)}")
-    for place, recipient in rows["recipients"].items():
-        if recipient.channel not in installation.channels:
+            yield _problem(item, "rule", f"no rule {site['rule']!r} for a {site['type']}; there are {known}")
+        elif site["type"] not in rule.hazard_types:
+            yield _problem(item, "rule", f"{rule.name} is made for {', '.join(rule.hazard_types)}")
+    for item in items["recipients"].values():
+        if (channel := item.new["channel"]) not in installation.channels:
             known = ", ".join(sorted(installation.channels))
-            problems.append(f"{place}.channel: no channel {recipient.channel!r}; there are {known}")
-    return problems
+            yield _problem(item, "channel", f"no channel {channel!r}; there are {known}")
 
 
-def _codes(registry: Mapping[str, object], name: str) -> set[str]:
-    """Return the codes that the file gives, also those of rows that have other problems."""
-    items = registry.get(name)
-    found: Iterable[object] = items if isinstance(items, list) else ()
-    codes = (item.get("code") for item in found if isinstance(item, dict))
-    return {code for code in codes if isinstance(code, str)}
+def _problem(item: Item, field: str, reason: str) -> Problem:
+    return Problem(place=item.place, field=field, reason=reason)
 
 
-def _repeated(rows: Rows) -> Iterator[str]:
+def _repeated(items: Items) -> Iterator[Problem]:
     for name, fields in UNIQUE:
         seen: dict[tuple[str, ...], str] = {}
-        for place, row in rows[name].items():
-            key = tuple(getattr(row, field) for field in fields)
+        for place, item in items[name].items():
+            key = tuple(item.new[field] for field in fields)
             if (first := seen.setdefault(key, place)) != place:
-                yield f"{place}.{fields[0]}: {' '.join(key).strip()} stands already at {first}"
+                yield _problem(item, fields[-1], f"{' '.join(key).strip()} stands already at {first}")
 
 
-def _nowhere(conn: Connection[Any], rows: Rows) -> Iterator[str]:
-    known = {code for (code,) in conn.execute("SELECT code FROM region")}
-    for name in ("sites", "things", "units"):
-        for place, row in rows[name].items():
-            if row.region not in known:
-                yield f"{place}.region: {row.region!r} is no region here; write its GB/T 2260 code"
-
-
-def _misplaced(place: str, thing: Thing, modes: Mapping[str, object]) -> Iterator[str]:
-    if thing.site is None:
-        return
-    if thing.site not in modes:
-        yield f"{place}.site: {thing.site!r} is no site, neither in this file nor registered"
-    elif thing.mode is not Mode.ACTUAL and modes[thing.site] == Mode.ACTUAL:
-        # made-up data would raise real alarms
-        yield f"{place}.mode: {thing.mode} data must not feed the actual site {thing.site}"
-
-
-def _unheard(place: str, device: str, things: Set[str]) -> Iterator[str]:
-    if device not in things:
-        yield f"{place}: {device!r} is no thing, neither in this file nor registered"
-    try:
-        down_topic(device, "dispatch")
-    except ValueError as error:
-        yield f"{place}: {error}"
-
-
-def _taken(conn: Connection[Any], rows: Rows) -> Iterator[str]:
-    holders = dict(conn.execute("SELECT device, code FROM unit").fetchall())
-    for place, unit in rows["units"].items():
-        if (holder := holders.get(unit.device, unit.code)) != unit.code:
-            yield f"{place}.device: {unit.device!r} is the phone of unit {holder}"
-
-
-def _belied(conn: Connection[Any], things: Mapping[str, Thing]) -> Iterator[str]:
-    """Yield the datastreams whose stored results would mean something else in the unit of the file."""
-    stored = {
-        (thing, name): unit
-        for thing, name, unit in conn.execute(
-            "SELECT t.code, d.name, d.unit FROM datastream d JOIN thing t ON t.id = d.thing"
-            " WHERE t.code = ANY(%s) AND d.unit <> ''"
-            " AND EXISTS (SELECT FROM observation o WHERE o.datastream = d.id)",
-            ([thing.code for thing in things.values()],),
-        )
-    }
-    for place, thing in things.items():
-        for number, datastream in enumerate(thing.datastreams):
-            unit = stored.get((thing.code, datastream.name), datastream.unit)
-            if unit != datastream.unit:
-                yield (
-                    f"{place}.datastreams[{number}].unit: the stored results are in {unit!r}, not in"
-                    f" {datastream.unit!r}; give the new series a name of its own"
+def _nowhere(conn: Connection[Any], draft: Draft, items: Items) -> Iterator[Problem]:
+    known = {code for (code,) in conn.execute("SELECT code FROM region")} | draft.codes("regions")
+    for name in REGIONAL:
+        for item in items[name].values():
+            if not (region := item.new["region"]):
+                yield _problem(
+                    item, "region", "is missing, and does not follow from a place in China; write it"
                 )
+            elif region not in known:
+                yield _problem(item, "region", f"{region!r} is no region here; write its GB/T 2260 code")
+    for item in items["regions"].values():
+        if (parent := item.new["parent"]) is not None and parent not in known:
+            yield _problem(item, "parent", f"{parent!r} is no region here; import it too")
+
+
+def _misplaced(item: Item, modes: Mapping[str, object]) -> Iterator[Problem]:
+    site, mode = item.new["site"], item.new["mode"]
+    if site is None:
+        return
+    if site not in modes:
+        yield _problem(item, "site", f"{site!r} is no site, neither in this file nor registered")
+    elif mode != Mode.ACTUAL and modes[site] == Mode.ACTUAL:
+        # made-up data would raise real alarms
+        yield _problem(item, "mode", f"{mode} data must not feed the actual site {site}")
+
+
+def _unheard(items: Items, things: Set[str]) -> Iterator[Problem]:
+    phones = [(item, "device") for item in items["units"].values()]
+    phones += [(item, "address") for item in items["recipients"].values() if item.new["channel"] == "mqtt"]
+    for item, field in [*phones, *((item, "thing") for item in items["datastreams"].values())]:
+        if item.new[field] not in things:
+            yield _problem(
+                item, field, f"{item.new[field]!r} is no thing, neither in this file nor registered"
+            )
+    for item, field in phones:
+        try:
+            down_topic(item.new[field], "dispatch")
+        except ValueError as error:
+            yield _problem(item, field, str(error))
+
+
+def _taken(conn: Connection[Any], items: Items) -> Iterator[Problem]:
+    holders = dict(conn.execute("SELECT device, code FROM unit").fetchall())
+    for item in items["units"].values():
+        code, device = item.new["code"], item.new["device"]
+        if (holder := holders.get(device, code)) != code:
+            yield _problem(item, "device", f"{device!r} is the phone of unit {holder}")
+
+
+def _belied(conn: Connection[Any], items: Items) -> Iterator[Problem]:
+    """Yield the datastreams whose stored results would mean something else in the unit of the file."""
+    changed: Iterable[Item] = (
+        item
+        for item in items["datastreams"].values()
+        if item.old and item.old["unit"] and item.old["unit"] != item.new["unit"]
+    )
+    for item in changed:
+        found = conn.execute(
+            "SELECT EXISTS (SELECT FROM observation o JOIN datastream d ON d.id = o.datastream"
+            " JOIN thing t ON t.id = d.thing WHERE t.code = %s AND d.name = %s)",
+            item.key,
+        ).fetchone()
+        if found and found[0]:
+            was, new = item.old and item.old["unit"], item.new["unit"]
+            reason = (
+                f"the stored results are in {was!r}, not in {new!r}; give the new series a name of its own"
+            )
+            yield _problem(item, "unit", reason)

@@ -1,57 +1,36 @@
-"""The shape of a registry file: one model per kind of row; an unknown key is a problem, not ignored."""
+"""What may stand in the registry: one model per list, one line per column.
+
+A column is added by a line here and one in the schema: its name, what else tables call it (`Also`, with the
+unit and the words for its values), its type with what it must satisfy, and whether it has a default.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from shapely import Polygon
-from shapely.validation import explain_validity
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from domain.geo import Position
 from domain.thing import Mode
-
-
-def _code(text: str) -> str:
-    if not text or text != text.strip() or any(c in "+#" or not c.isprintable() for c in text):
-        raise ValueError(f"{text!r} cannot be a code: empty, with blanks around it, or with + or #")
-    return text
-
-
-def _words(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty")
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"no time zone {name!r}; write one as in Asia/Shanghai or UTC") from None
-    return name
-
-
-def _ring(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    for number, (lon, lat) in enumerate(points):
-        try:
-            Position(lon=lon, lat=lat)
-        except ValueError as error:
-            raise ValueError(f"point {number}: {error}; points are [lon, lat]") from None
-    if len(points) < 4:
-        raise ValueError("a ring has at least 4 points, the last one like the first")
-    if points[0] != points[-1]:
-        raise ValueError("ring is not closed: the last point must be the first one again")
-    if not (ring := Polygon(points)).is_valid:
-        raise ValueError(f"no proper area: {explain_validity(ring)}")
-    return points
-
-
-Code = Annotated[str, AfterValidator(_code)]
-Words = Annotated[str, AfterValidator(_words)]
-Longitude = Annotated[float, Field(ge=-180, le=180)]
-Latitude = Annotated[float, Field(ge=-90, le=90)]
+from server.registry_fields import (
+    KINDS,
+    LEVELS,
+    PROPERTIES,
+    TYPES,
+    UNITS,
+    Also,
+    Boundary,
+    Code,
+    Latitude,
+    Longitude,
+    ModeOf,
+    RegionCode,
+    Ring,
+    Words,
+    Zone,
+    also,
+)
 
 
 class Row(BaseModel):
@@ -60,31 +39,51 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
+class Region(Row):
+    """An administrative area; what is left out follows from its code, and its place from its boundary."""
+
+    code: Annotated[
+        str, Field(pattern="^[0-9]{6}([0-9]{6})?$"), Also("行政区划代码", "区划代码", "adcode", code=True)
+    ]
+    parent: Annotated[str | None, Also("上级区划代码", "上级代码", code=True)] = None
+    level: Annotated[int, Field(ge=1, le=4), Also("级别", words=LEVELS)] = 0
+    name_zh: Annotated[Words, Also("名称", "区划名称", "name")]
+    name_en: Annotated[str, Also("英文名称", "英文名")] = ""
+    lon: Longitude
+    lat: Latitude
+    boundary: Boundary = None
+
+
 class Site(Row):
     """A hazard site; the polygon is the closed ring of the threatened area, WGS-84 [lon, lat]."""
 
-    code: Code
-    region: str
-    name_zh: Words
-    name_en: Words
-    type: Literal["landslide", "debris_flow", "rockfall", "subsidence"]
-    mode: Mode = Mode.ACTUAL
-    rule: Words
+    code: Annotated[Code, Also("统一编号", "隐患点编号", "灾害点编号", "编号", "编码", code=True)]
+    region: RegionCode = ""
+    name_zh: Annotated[Words, Also("名称", "隐患点名称", "灾害点名称", "name")]
+    name_en: Annotated[str, Also("英文名称", "英文名")] = ""
+    type: Annotated[
+        Literal["landslide", "debris_flow", "rockfall", "subsidence"],
+        Also("灾害类型", "灾种", "类型", words=TYPES),
+    ]
+    mode: ModeOf = Mode.ACTUAL
+    rule: Annotated[Words, Also("规则", "预警规则")] = "default"
     lon: Longitude
     lat: Latitude
-    polygon: Annotated[list[tuple[float, float]], AfterValidator(_ring)]
-    threatened: Annotated[int, Field(ge=0, le=2_000_000_000)] = 0
-    contact: str = ""
+    polygon: Ring = []
+    threatened: Annotated[
+        int, Field(ge=0, le=2_000_000_000), Also("威胁人数", "受威胁人数", "威胁人口", unit="people")
+    ] = 0
+    contact: Annotated[str, Also("联系人", "责任人", "联系人及电话", "联系方式")] = ""
 
 
 class Datastream(Row):
     """One observed property of a thing; results outside valid_min..valid_max (in `unit`) are marked."""
 
-    name: Code
-    observed_property: str = ""
-    unit: str = ""
-    valid_min: float | None = None
-    valid_max: float | None = None
+    name: Annotated[Code, Also("监测项", "监测项名称", "传感器")]
+    observed_property: Annotated[str, Also("观测属性", "监测内容", words=PROPERTIES)] = ""
+    unit: Annotated[str, Also("单位", "计量单位", words=UNITS)] = ""
+    valid_min: Annotated[float | None, Also("量程下限", "最小值", unit="unit")] = None
+    valid_max: Annotated[float | None, Also("量程上限", "最大值", unit="unit")] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Datastream:
@@ -93,18 +92,24 @@ class Datastream(Row):
         return self
 
 
+class Stream(Datastream):
+    """A datastream in a list of its own, with the code of its thing."""
+
+    thing: Annotated[Code, Also("设备编号", "监测点编号", "测点编号", code=True)]
+
+
 class Thing(Row):
     """A station or a phone; `time_zone` is that of the times it writes without a trustworthy offset."""
 
-    code: Code
-    kind: Literal["station", "phone"]
-    name: Words
-    site: str | None = None
-    region: str
-    mode: Mode = Mode.ACTUAL
-    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    #: secret that a national station checks in commands; None keeps the one that is registered
-    apikey: Annotated[str | None, Field(pattern="^[!-%'-~]{0,100}$", repr=False)] = None
+    code: Annotated[Code, Also("设备编号", "监测点编号", "测点编号", "编号", "编码", code=True)]
+    kind: Annotated[Literal["station", "phone"], Also("设备类型", "类型", words=KINDS)]
+    name: Annotated[Words, Also("名称", "设备名称", "监测点名称")]
+    site: Annotated[str | None, Also("隐患点编号", "统一编号", "灾害点编号", "所属隐患点", code=True)] = None
+    region: RegionCode = ""
+    mode: ModeOf = Mode.ACTUAL
+    time_zone: Zone = "UTC"
+    #: checked by a national station in commands
+    apikey: Annotated[str, Field(pattern="^[!-%'-~]{0,100}$", repr=False), Also("设备密钥", secret=True)] = ""
     datastreams: list[Datastream] = []
 
     @model_validator(mode="after")
@@ -118,11 +123,11 @@ class Thing(Row):
 class Unit(Row):
     """A rescue team; `lon`, `lat`: where it stands when no fix of its phone is known."""
 
-    code: Code
-    name_zh: Words
-    name_en: Words
-    region: str
-    device: Code
+    code: Annotated[Code, Also("队伍编号", "编号", "编码", code=True)]
+    name_zh: Annotated[Words, Also("名称", "队伍名称", "name")]
+    name_en: Annotated[str, Also("英文名称", "英文名")] = ""
+    region: RegionCode = ""
+    device: Annotated[Code, Also("手机编号", "设备编号", "终端编号", code=True)]
     lon: Longitude
     lat: Latitude
 
@@ -130,11 +135,43 @@ class Unit(Row):
 class Recipient(Row):
     """Who is told of alerts: by the channel, at the address, for every region that begins with the prefix."""
 
-    name: Words
-    channel: Code
-    address: Code
-    region: Annotated[str, Field(pattern="^[0-9]*$", max_length=12)]
+    name: Annotated[Words, Also("姓名", "名称", "接收人")]
+    channel: Annotated[Code, Also("渠道", "方式", "发送方式")]
+    address: Annotated[Code, Also("地址", "号码", "手机号", "电话", code=True)]
+    region: Annotated[
+        str, Field(pattern="^[0-9]*$", max_length=12), Also("行政区划代码", "区划代码", "adcode", code=True)
+    ]
 
 
-#: the lists of a registry file, in the order in which they are written
-LISTS: dict[str, type[Row]] = {"sites": Site, "things": Thing, "units": Unit, "recipients": Recipient}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One list of the registry: its rows, their table and key, and which fields are codes of other rows."""
+
+    model: type[Row]
+    table: str
+    key: tuple[str, ...]
+    #: field that holds a code -> table in which its number is found
+    codes: Mapping[str, str] = field(default_factory=dict)
+    #: columns that are no fields, and what every row written from a file has there
+    marks: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that are columns of the table, in their order."""
+        return [name for name in self.model.model_fields if name != "datastreams"]
+
+    @property
+    def shown(self) -> list[str]:
+        """The fields that may be shown."""
+        return [name for name in self.fields if not also(self.model.model_fields[name]).secret]
+
+
+#: the lists of the registry, in the order in which they are written
+LISTS: dict[str, Listing] = {
+    "regions": Listing(model=Region, table="region", key=("code",), marks={"imported": True}),
+    "sites": Listing(model=Site, table="hazard_site", key=("code",)),
+    "things": Listing(model=Thing, table="thing", key=("code",), codes={"site": "hazard_site"}),
+    "datastreams": Listing(model=Stream, table="datastream", key=("thing", "name"), codes={"thing": "thing"}),
+    "units": Listing(model=Unit, table="unit", key=("code",)),
+    "recipients": Listing(model=Recipient, table="recipient", key=("channel", "address", "region")),
+}

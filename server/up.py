@@ -125,6 +125,9 @@ def _start_servers(settings: Settings, children: list[Child], say: Say) -> Setti
     ports.check_free(settings.http_bind, settings.http_port, "LIUPAN_HTTP", patience_s)
     if settings.intake_port:
         ports.check_free(settings.intake_bind, settings.intake_port, "LIUPAN_INTAKE", patience_s)
+    for port, name in ((settings.sl651_port, "LIUPAN_SL651"), (settings.szy206_port, "LIUPAN_SZY206")):
+        if port:
+            ports.check_free(settings.sl651_bind, port, name, patience_s)
     if not settings.mqtt_url:
         services.append(broker.prepare(settings))
         ports.check_free(settings.mqtt_bind, settings.mqtt_port, "LIUPAN_MQTT", patience_s)

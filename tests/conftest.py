@@ -25,7 +25,7 @@ TEMPLATE = "liupan_test_template"
 numbers = itertools.count(1)
 
 #: processes of several tests run side by side: a door that nobody asked for would be one too many
-os.environ["LIUPAN_INTAKE_PORT"] = "0"
+os.environ |= {"LIUPAN_INTAKE_PORT": "0", "LIUPAN_SL651_PORT": "0"}
 
 
 @pytest.fixture(scope="session")

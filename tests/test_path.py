@@ -73,7 +73,14 @@ def free_settings() -> Iterator[Settings]:
     with ExitStack() as held, TemporaryDirectory(prefix="liupan-") as folder:
         ports = [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in "123"]
         held.close()
-        yield Settings(state=Path(folder), mqtt_port=ports[0], database_port=ports[1], http_port=ports[2])
+        yield Settings(
+            state=Path(folder),
+            mqtt_port=ports[0],
+            database_port=ports[1],
+            http_port=ports[2],
+            intake_port=0,
+            sl651_port=0,
+        )
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,9 @@ def serving(settings: Settings, inbox: Inbox) -> Job:
             raise RuntimeError(
                 f"cannot listen on {place[0]}:{place[1]} (LIUPAN_INTAKE_PORT): {error}"
             ) from error
-        server = uvicorn.Server(uvicorn.Config(app(inbox), log_config=None, access_log=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app(inbox, settings.database_url), log_config=None, access_log=False)
+        )
         listener = threading.Thread(target=server.run, args=([listening],), name="intake")
         listener.start()
         stop.wait()
@@ -51,10 +53,10 @@ def serving(settings: Settings, inbox: Inbox) -> Job:
     return serve
 
 
-def app(inbox: Inbox) -> FastAPI:
-    """Return the application that puts what it is told into the inbox."""
+def app(inbox: Inbox, database_url: str = "") -> FastAPI:
+    """Return the application that puts what it is told into the inbox, and reads there what waits for it."""
     made = FastAPI(title="Liupan intake", docs_url=None, redoc_url=None, openapi_url=None)
-    made.state.inbox = inbox
+    made.state.inbox, made.state.database_url = inbox, database_url
     for found in iter_modules(__path__):
         if router := getattr(import_module(f"{__name__}.{found.name}"), "router", None):
             made.include_router(router)

@@ -6,17 +6,19 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-#: what can be exported -> in one line; each is a module of this folder with main(argv)
+#: what can be exported -> the module whose main(argv) does it, and in one line what comes out
 EXPORTS = {
-    "observations": "one datastream's results with their marks, or its hours or days",
-}
+    "registry": ("server.exporting", "what is registered, as a file that can be imported again"),
+    "observations": (
+        "server.export.observations", "one datastream's results with their marks, or its hours or days"),
+}  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the export that the arguments name; return its exit code."""
     if argv and argv[0] in EXPORTS:
-        return int(import_module(f"{__name__}.{argv[0]}").main(argv[1:]))
-    told = "\n".join(f"  {what:14}{text}" for what, text in EXPORTS.items())
+        return int(import_module(EXPORTS[argv[0]][0]).main(argv[1:]))
+    told = "\n".join(f"  {what:14}{text}" for what, (_, text) in EXPORTS.items())
     parser = argparse.ArgumentParser(
         prog="liupan export", description=f"{__doc__}\n\n{told}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -143,7 +143,7 @@ def test_nothing_is_acknowledged_nothing_is_lost_and_the_process_lives(
         conn.execute(statement)
     until(lambda: len(told) == len(known))
     assert sorted(told) == sorted(known)
-    assert log.read_text().count("the database takes nothing") == 1, "once a minute"
+    assert log.read_text().count("nothing is acknowledged") == 1, "once a minute"
     assert "quarantine" not in log.read_text()
     results = conn.execute("SELECT result FROM observation WHERE result >= %s ORDER BY 1", (offset,))
     expected = [float(n) for n in range(offset, offset + 1 + 2 * MANY)]

@@ -33,6 +33,7 @@ from domain.settings import Settings
 from domain.wire import down_topic, unpack, up_topic
 from server import broker as embedded_broker
 from server import service
+from server.registry import register
 
 AT = datetime(2026, 8, 12, 2, 50, tzinfo=UTC)
 PATIENCE_S = 30
@@ -317,3 +318,33 @@ def test_settings_that_cannot_be_used(variable: str, value: str, reason: str) ->
     assert done.returncode == 2
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_nothing_is_lost_of_a_device_that_is_claimed_while_it_sends(
+    start: Start, mqtt: Client, conn: Connection[Any]
+) -> None:
+    """Before, during and after: some go to quarantine and are replayed, the others are stored at once."""
+    process = start()
+    for number in range(300):
+        at = AT + timedelta(seconds=number)
+        body = {"datastream": "rain", "phenomenon_time": at.isoformat(), "result": number}
+        mqtt.publish(up_topic("st-new", "observation"), json.dumps(body).encode(), qos=1)
+        time.sleep(0.01)
+        if number == 100:
+            thing = {"code": "st-new", "kind": "station", "name": "new", "region": "640402"}
+            register(conn, {"things": [thing]})
+    until(lambda: len(results(conn, "st-new")) == 300)
+    assert results(conn, "st-new") == list(range(300))
+    quarantined = conn.execute("SELECT count(*), count(replayed_at) FROM rejected").fetchone() or (0, 0)
+    assert quarantined[0] >= 50, "the test would prove nothing"
+    until(lambda: conn.execute("SELECT FROM rejected WHERE replayed_at IS NULL").fetchone() is None)
+    assert stop(process) == 0
+
+
+def results(conn: Connection[Any], thing: str) -> list[float]:
+    rows = conn.execute(
+        "SELECT o.result FROM observation o JOIN datastream d ON d.id = o.datastream"
+        " JOIN thing t ON t.id = d.thing WHERE t.code = %s ORDER BY 1",
+        (thing,),
+    ).fetchall()
+    return [result for (result,) in rows]

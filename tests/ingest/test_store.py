@@ -245,7 +245,7 @@ def test_an_unknown_device_is_stored_after_it_was_registered(enrolled: Connectio
     [refused] = put(message, now_s=100)
     assert not refused.kept
     assert refused.reason.startswith("device 'st-new' is not registered: add it with `liupan import FILE`")
-    assert "liupan rejected replay" in refused.reason
+    assert "liupan unclaimed claim" in refused.reason
     assert rejected(enrolled) == [(*message, "st-new", 1, refused.reason)]
     thing = {"code": "st-new", "kind": "station", "name": "new", "region": "640402"}
     register(enrolled, {"things": [thing]})

@@ -50,7 +50,14 @@ IDS = {
 }
 
 #: shows nothing that bears a name: here only the refusal of the other's parameters tells
-NAMELESS = {"/healthz", "/observations", "/observations/rollup", "/counts", "/v1.1"}
+NAMELESS = {
+    "/healthz",
+    "/observations",
+    "/observations/rollup",
+    "/counts",
+    "/v1.1",
+    "/devices/unclaimed",
+}
 #: never ends; its own test is in test_live.py
 ENDLESS = {"/live"}
 

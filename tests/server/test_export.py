@@ -96,3 +96,10 @@ def test_what_cannot_be_meant(export: Export, argv: list[str], capsys: pytest.Ca
         cli.main(["export", "observations", "st-1", "rain", *argv])
     assert ended.value.code == 2
     assert argv[0] in capsys.readouterr().err
+
+
+def test_the_registry_comes_out_by_the_same_command(
+    export: Export, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["export", "registry", "--kind", "things"]) == 0
+    assert "st-1" in capsys.readouterr().out

@@ -12,7 +12,8 @@ import pytest
 from psycopg import Connection
 
 from domain.settings import Settings
-from server.registry import RegistryError, main, register
+from server.importing import main
+from server.registry import RegistryError, register
 from server.registry_check import Installation
 from warning import rules
 
@@ -51,7 +52,7 @@ def problems(conn: Connection[Any], registry: dict[str, Any]) -> list[str]:
 
 def test_a_registry_is_written_whole(conn: Connection[Any], registry: dict[str, Any]) -> None:
     assert register(conn, registry) == {
-        "sites": 1, "things": 2, "datastreams": 2, "units": 1, "recipients": 1}  # fmt: skip
+        "regions": 0, "sites": 1, "things": 2, "datastreams": 2, "units": 1, "recipients": 1}  # fmt: skip
     site = conn.execute("SELECT code, region, mode, polygon, threatened FROM hazard_site").fetchone()
     assert site == ("GY-001", "640402", "exercise", SQUARE, 36)
     things = conn.execute(
@@ -78,7 +79,7 @@ def test_only_what_differs_is_changed_and_numbers_stay(
     registry["sites"][0]["threatened"] = 40
     registry["things"][0]["datastreams"][0]["valid_max"] = 400
     assert register(conn, registry) == {
-        "sites": 1, "things": 0, "datastreams": 1, "units": 0, "recipients": 0}  # fmt: skip
+        "regions": 0, "sites": 1, "things": 0, "datastreams": 1, "units": 0, "recipients": 0}  # fmt: skip
     assert conn.execute("SELECT threatened FROM hazard_site").fetchone() == (40,)
     assert conn.execute("SELECT id, name FROM datastream ORDER BY id").fetchall() == before
 
@@ -116,7 +117,7 @@ def test_what_the_file_does_not_name_stays(conn: Connection[Any], registry: dict
         (["recipients", 0, "address"], "ph-9", "recipients[0].address: 'ph-9' is no thing"),
         (["recipients", 0, "region"], "64x", "recipients[0].region: "),
         (["things"], {}, "things: expected a list, got dict"),
-        (["sits"], [], "sits: no such list; there are sites, things, units, recipients"),
+        (["sits"], [], "sits: no such list; there are regions, sites, things, datastreams"),
     ],
 )
 def test_a_problem_is_told_with_its_place(
@@ -219,7 +220,7 @@ def test_the_command_registers_a_file(
     [
         (None, "No such file"),
         ("{", "is no JSON"),
-        ("[]", "expected a JSON object with the lists sites"),
+        ("[]", "expected a JSON object with the lists regions"),
         ('{"sites": [1]}', "sites[0]: "),
     ],
 )

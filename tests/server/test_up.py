@@ -27,7 +27,8 @@ EVERYTHING = {"mosquitto", "postgres", "ingest", "warning", "enforcement", "serv
 def env(state: Path, free_port: Callable[[], int]) -> dict[str, str]:
     """The environment of an installation of its own."""
     ours = {"LIUPAN_STATE": str(state / "a folder")}
-    ports = {f"LIUPAN_{name}_PORT": str(free_port()) for name in ("HTTP", "MQTT", "DATABASE")}
+    names = ("HTTP", "MQTT", "DATABASE", "INTAKE", "SL651")
+    ports = {f"LIUPAN_{name}_PORT": str(free_port()) for name in names}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LIUPAN_")}
     return kept | ours | ports
 
@@ -141,7 +142,8 @@ def test_nothing_outlives_a_killed_supervisor_and_all_data_do(
 def test_real_servers_take_the_place_of_the_embedded_ones(
     database_url: str, broker: str, state: Path, free_port: Callable[[], int]
 ) -> None:
-    settings = Settings(state=state, database_url=database_url, mqtt_url=broker, http_port=free_port())
+    settings = Settings(state=state, database_url=database_url, mqtt_url=broker, http_port=free_port(),
+                        intake_port=0, sl651_port=0)  # fmt: skip
     said: list[str] = []
     with up.running(settings, said.append) as stack:
         assert set(stack.pids()) == EVERYTHING - {"mosquitto", "postgres"}
@@ -153,15 +155,15 @@ def test_real_servers_take_the_place_of_the_embedded_ones(
     assert not (state / "postgres").exists()
 
 
+@pytest.mark.parametrize("variable", ["LIUPAN_DATABASE_PORT", "LIUPAN_SL651_PORT"])
 def test_a_taken_port_names_the_variable_and_leaves_nothing_running(
-    env: dict[str, str], free_port: Callable[[], int]
+    env: dict[str, str], variable: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", int(env["LIUPAN_DATABASE_PORT"]))):
+    with socket.create_server(("127.0.0.1", int(env[variable]))):
         done = subprocess.run(
             [sys.executable, "-m", "server.cli", "up"], env=env, capture_output=True, text=True, check=False
         )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"liupan up: port {env['LIUPAN_DATABASE_PORT']} is taken by another program:"
-        " set LIUPAN_DATABASE_PORT to a free one"
+        f"liupan up: port {env[variable]} is taken by another program: set {variable} to a free one"
     )

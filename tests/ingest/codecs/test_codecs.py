@@ -49,6 +49,9 @@ NOW = datetime(2026, 8, 12, tzinfo=UTC)
         ("application/1/device/0102030405060708/command/down", None),
         ("http/beidou/card-1", "beidou"),
         ("$dr", "dr"),
+        ("http/dp/70000001", "dp_http"),
+        ("tcp/sl651/0011223344", "sl651"),
+        ("tcp/szy206/4406070001", "szy206"),
     ],
 )
 def test_each_topic_has_one_codec(topic: str, name: str | None) -> None:
