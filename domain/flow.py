@@ -49,6 +49,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "device_reported": ("live",),  # ingest: a device said something of itself: an alarm, a zone entered
     "cased": ("live",),  # enforcement: a case was opened or moved
     "rejected": ("live",),  # ingest: a payload went to quarantine
+    "silent": ("live",),  # ingest: datastreams of a thing have said nothing for too long
+    "heard": ("live",),  # ingest: these speak again
     "claimed": ("replay",),  # server: a thing is new whose payloads wait in quarantine
 }
 

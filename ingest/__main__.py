@@ -12,7 +12,7 @@ import psycopg
 
 from domain.process import Job, log_to_stderr, run
 from domain.settings import Settings
-from ingest import batch, claimed, codecs, http, mqtt, tcp
+from ingest import batch, claimed, codecs, http, mqtt, silence, tcp
 from ingest.inbox import Inbox
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,11 @@ def main(argv: list[str]) -> int:
             finally:
                 door.close()
 
-    jobs: dict[str, Job] = {"store": store, "replay": partial(claimed.run, database_url)}
+    jobs: dict[str, Job] = {
+        "store": store,
+        "replay": partial(claimed.run, database_url),
+        "silence": partial(silence.run, database_url),
+    }
     if settings.intake_port:
         jobs["http"] = http.serving(settings, inbox)
     if settings.sl651_port or settings.szy206_port:

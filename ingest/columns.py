@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,8 +75,20 @@ class Rows:
             np.zeros(len(columns.stream), np.int16),
         )
 
+    @classmethod
+    def told(cls, rows: Sequence[tuple[int, int, float, int, int]]) -> Rows:
+        """Return what a query found: datastream, time (us), result, time of receipt (us), flags."""
+        columns = tuple(zip(*rows, strict=True)) or ((),) * 5
+        stream, at_us, result, received_us, flags = columns
+        return cls(np.array(stream, np.int64), np.array(at_us, np.int64), np.array(result, np.float64),
+                   np.array(received_us, np.int64), np.array(flags, np.int16))  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.stream)
+
+    def and_also(self, more: Rows) -> Rows:
+        """Return these and behind them the others."""
+        return Rows(*(np.concatenate((getattr(self, name), getattr(more, name))) for name in self.__slots__))
 
     def only(self, chosen: NDArray[Any]) -> Rows:
         """Return the chosen ones (a mask, or places)."""

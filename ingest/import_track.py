@@ -73,7 +73,7 @@ def store(conn: Connection[Any], device: str, text: bytes, now: datetime) -> dic
             f"the file says that its track is not real ({gpx.mode(text)}), and {device} is actual"
         )
     with conn.transaction():
-        [outcome] = keep(conn, registry, batch)
+        [outcome], _ = keep(conn, registry, batch)  # it has no observations
     return {
         "device": device,
         "points": len(fixes),

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from psycopg import Connection
 
 from domain.thing import partition_of
-from ingest.quality import valid_range
+from ingest.limits import LIMITS, Limits, Registered, limits_of
+from ingest.quality import Past, empty
 
 #: what is remembered of a registered thing is asked again after this long (s), ...
 FRESH_S = 60.0
@@ -43,10 +44,10 @@ class Registry:
     senders: dict[str, Sender] = field(default_factory=dict)
     unknown: dict[str, float] = field(default_factory=dict)
     since: float = 0.0
-    #: by number of a datastream: partition of its site, and the range in which its results count
+    #: by number of a datastream: partition of its site, its limits, and what its results are judged by
     partition: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    lowest: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    highest: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    limits: Limits = field(default_factory=lambda: np.zeros(0, LIMITS))
+    past: Past = field(default_factory=lambda: empty(0))
     #: months (since 1970) whose partition of the table `observation` is there
     months: set[int] = field(default_factory=set)
     #: until then (s) known keys are looked for before anything is copied
@@ -93,12 +94,13 @@ def _load(conn: Connection[Any], registry: Registry, codes: set[str]) -> None:
     rows = conn.execute(
         "SELECT t.id, t.code, t.site, t.region, t.mode, t.time_zone,"
         " CASE WHEN t.apikey = '' THEN '' ELSE encode(sha256(convert_to(t.apikey, 'UTF8')), 'hex') END,"
-        " d.id, d.name, d.unit, d.observed_property, d.valid_min, d.valid_max"
+        " d.id, d.name, d.unit, d.observed_property, d.valid_min, d.valid_max, d.spike_sigma, d.spike_floor,"
+        " d.stuck_after_h, d.max_rate_per_h, d.expected_every_s, t.reset_at"
         " FROM thing t LEFT JOIN datastream d ON d.thing = t.id WHERE t.code = ANY(%s)",
         ([code for code in codes if code.isprintable()],),
     ).fetchall()
     _make_room(registry, max((row[7] or 0 for row in rows), default=0))
-    for thing, code, site, region, mode, zone, key, stream, name, unit, observed, low, high in rows:
+    for thing, code, site, region, mode, zone, key, stream, name, unit, observed, *own in rows:
         if thing not in streams:
             streams[thing] = {}
             registry.senders[code] = Sender(
@@ -108,7 +110,7 @@ def _load(conn: Connection[Any], registry: Registry, codes: set[str]) -> None:
         if stream is not None:
             streams[thing][name] = (stream, unit)
             registry.partition[stream] = 0 if site is None else partition_of(site)
-            registry.lowest[stream], registry.highest[stream] = valid_range(observed, low, high)
+            registry.limits[stream] = limits_of(name, observed, unit, Registered(*own))
 
 
 def _make_room(registry: Registry, number: int) -> None:
@@ -116,5 +118,5 @@ def _make_room(registry: Registry, number: int) -> None:
     if (more := number + 1 - len(registry.partition)) > 0:
         more = max(more, len(registry.partition) // 2)
         registry.partition = np.append(registry.partition, np.zeros(more, np.int64))
-        registry.lowest = np.append(registry.lowest, np.zeros(more))
-        registry.highest = np.append(registry.highest, np.zeros(more))
+        registry.limits = np.append(registry.limits, np.zeros(more, LIMITS))
+        registry.past = np.append(registry.past, empty(more))

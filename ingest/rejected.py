@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -16,7 +17,7 @@ from psycopg.types.json import Jsonb
 from domain.reply import covered
 from domain.settings import Settings
 from domain.wire import encode
-from ingest import codecs
+from ingest import codecs, past
 from ingest.observations import make_partitions
 from ingest.quarantine import unregistered
 from ingest.registry import Registry
@@ -85,14 +86,16 @@ def replay(conn: Connection[Any], registry: Registry, number: int) -> str:
     batch = resolve(conn, registry, [arrival], time.monotonic())
     registry.careful_until = float("inf")
     make_partitions(conn, registry, batch.columns)
+    past.forget(registry, np.array(batch.columns.stream, np.int64))  # others store results of theirs, too
     try:
         with conn.transaction():
-            reason = keep(conn, registry, batch)[0].reason
-            _note(conn, number, reason, unregistered(batch.contents[0]))
+            [outcome], _ = keep(conn, registry, batch)
+            _note(conn, number, outcome.reason, unregistered(batch.contents[0]))
     except POISON as error:
         reason = refused_because(error)
         _note(conn, number, reason, unregistered(batch.contents[0]))
-    return reason
+        return reason
+    return outcome.reason
 
 
 def _note(conn: Connection[Any], number: int, reason: str, unknown: Jsonb | None) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from ingest import observations, replies, reports, station_files
+from ingest import observations, past, replies, reports, station_files
+from ingest.quality import Judged
 from ingest.quarantine import claim_late, quarantine, reason_of
 from ingest.registry import Registry
 from ingest.resolve import SAID, Batch, Contents
@@ -49,7 +50,8 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
     observations.make_partitions(conn, registry, batch.columns)
     try:
         with conn.transaction():
-            outcomes = _keep_and_quarantine(conn, registry, batch)
+            outcomes, judged = _keep_and_quarantine(conn, registry, batch)
+        past.note(registry, judged)
         claim_late(conn, batch.contents)
         return outcomes
     except observations.KnownKey:
@@ -70,26 +72,32 @@ def save(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcom
         return [outcome]
 
 
-def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
-    """Store what may be stored, with its events, in the open transaction; the partitions must be there."""
+def keep(conn: Connection[Any], registry: Registry, batch: Batch) -> tuple[list[Outcome], Judged | None]:
+    """Store what may be stored, with its events, in the open transaction; the partitions must be there.
+
+    Return what became of each, and what `past.note` is to be told after the commit.
+    """
     rich = [contents for contents in batch.contents if contents.is_rich]
     refused: defaultdict[int, list[reports.Refusal]] = defaultdict(list)
     for refusal in (*reports.keep(conn, rich), *station_files.keep(conn, rich)):
         refused[refusal.place].append(refusal)
-    observations.store(conn, registry, batch.columns, careful=time.monotonic() < registry.careful_until)
+    careful = time.monotonic() < registry.careful_until
+    judged = observations.store(conn, registry, batch.columns, careful=careful)
     _states(conn, rich)
     replies.keep(conn, rich)
     outcomes = [ALL_KEPT] * len(batch)
     for contents in rich:
         outcomes[contents.place] = _outcome(contents, refused.get(contents.place, ()))
-    return outcomes
+    return outcomes, judged
 
 
-def _keep_and_quarantine(conn: Connection[Any], registry: Registry, batch: Batch) -> list[Outcome]:
-    outcomes = keep(conn, registry, batch)
+def _keep_and_quarantine(
+    conn: Connection[Any], registry: Registry, batch: Batch
+) -> tuple[list[Outcome], Judged | None]:
+    outcomes, judged = keep(conn, registry, batch)
     refused = [(batch.contents[n], outcome.reason) for n, outcome in enumerate(outcomes) if outcome.reason]
     quarantine(conn, refused)
-    return outcomes
+    return outcomes, judged
 
 
 def _states(conn: Connection[Any], batch: Sequence[Contents]) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 from domain.settings import Settings
 from server import run_state
 
+#: what an installation cannot do without; elsewhere port 0 means that nobody listens
+NEEDED = ("database_port", "mqtt_port", "http_port")
+
 
 def apart(settings: Settings, folder: Path) -> Settings:
     """Return settings for an installation with its own database and broker in the folder, on free ports.
@@ -20,7 +23,9 @@ def apart(settings: Settings, folder: Path) -> Settings:
     """
     names = [each.name for each in fields(settings)]
     wanted = {
-        name: getattr(settings, name) for name in names if name.endswith("_port") and getattr(settings, name)
+        name: getattr(settings, name)
+        for name in names
+        if name.endswith("_port") and (name in NEEDED or getattr(settings, name))
     }
     ports: dict[str, Any] = dict(zip(wanted, free_ports(*wanted.values()), strict=True))
     binds: dict[str, Any] = {name: "127.0.0.1" for name in names if name.endswith("_bind")}

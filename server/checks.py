@@ -126,13 +126,18 @@ def open_commands(conn: Connection[Any], now: datetime) -> list[Facts]:
 
 
 def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
-    """Return the actual stations whose newest observation came before then, or that never sent any."""
+    """Return the actual stations whose newest observation came before then, or that never sent any, and those
+    of which ingest misses some datastreams (these are named).
+    """
     return rows(
         conn,
-        "SELECT t.code, t.name, t.region, max(o.received_at) AS last FROM thing t"
-        " LEFT JOIN datastream d ON d.thing = t.id LEFT JOIN latest o ON o.datastream = d.id"
+        "SELECT t.code, t.name, t.region, max(l.received_at) AS last,"
+        " coalesce(array_agg(d.name ORDER BY d.name) FILTER (WHERE s.since IS NOT NULL), '{}') AS missed"
+        " FROM thing t LEFT JOIN datastream d ON d.thing = t.id LEFT JOIN latest l ON l.datastream = d.id"
+        " LEFT JOIN silence s ON s.datastream = d.id"
         " WHERE t.kind = 'station' AND t.mode = 'actual' GROUP BY t.id"
-        " HAVING coalesce(max(o.received_at), '-infinity') < %(before)s ORDER BY last NULLS FIRST, t.code",
+        " HAVING coalesce(max(l.received_at), '-infinity') < %(before)s OR count(s.since) > 0"
+        " ORDER BY last NULLS FIRST, t.code",
         before=before,
     )
 

@@ -78,6 +78,7 @@ COLUMNS = {
     "region": ("行政区划", "region"),
     "revisions": ("修订值", "revisions"),
     "last": ("最近数据", "last data"),
+    "missed": ("失联监测项", "silent datastreams"),
     "state": ("状态", "state"),
     "tries": ("下发次数", "times sent"),
     "asked_at": ("下发时间", "asked at"),
@@ -136,7 +137,7 @@ LISTS = {
     "quarantine": ("payloads", "times", "last_at", "reason"),
     "open_commands": ("id", "code", "name", "state", "tries", "asked_at"),
     "shared_ids": ("code", "name", "region", "revisions", "last"),
-    "silent_stations": ("code", "name", "region", "last"),
+    "silent_stations": ("code", "name", "region", "last", "missed"),
 }
 
 
@@ -214,6 +215,8 @@ def _storage(stored: dict[str, Any], word: Any, english: bool, compressed: bool)
 def _cell(value: object, missing: str) -> str:
     if value is None:
         return missing
+    if isinstance(value, list):
+        return ", ".join(value)
     return f"{value.astimezone():%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
 
 

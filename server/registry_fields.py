@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import shapely
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from shapely import MultiPolygon, Polygon
 from shapely.geometry import mapping, shape
@@ -136,6 +137,7 @@ Words = Annotated[str, AfterValidator(_words)]
 RegionCode = Annotated[str, Also("行政区划代码", "区划代码", "行政区代码", "行政区划", "adcode", code=True)]
 Longitude = Annotated[float, Field(ge=-180, le=180), Also("经度", "lng", "longitude", "x", unit="deg")]
 Latitude = Annotated[float, Field(ge=-90, le=90), Also("纬度", "latitude", "y", unit="deg")]
+Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 Zone = Annotated[str, AfterValidator(_zone), Also("时区")]
 Ring = Annotated[
     list[tuple[float, float]],

@@ -25,6 +25,7 @@ from server.registry_fields import (
     Latitude,
     Longitude,
     ModeOf,
+    Moment,
     RegionCode,
     Ring,
     Words,
@@ -84,6 +85,13 @@ class Datastream(Row):
     unit: Annotated[str, Also("单位", "计量单位", words=UNITS)] = ""
     valid_min: Annotated[float | None, Also("量程下限", "最小值", unit="unit")] = None
     valid_max: Annotated[float | None, Also("量程上限", "最大值", unit="unit")] = None
+    #: how far from the results before it one is suspected: in deviations, and at least (0: never)
+    spike_sigma: Annotated[float | None, Field(ge=0, le=1000), Also("跳变倍数")] = None
+    spike_floor: Annotated[float | None, Field(ge=0), Also("跳变下限", unit="unit")] = None
+    stuck_after_h: Annotated[float | None, Field(ge=0, le=1e6), Also("呆滞时长", unit="h")] = None
+    max_rate_per_h: Annotated[float | None, Field(ge=0), Also("最大变化率", unit="unit/h")] = None
+    #: between two results; None: as they came so far
+    expected_every_s: Annotated[float | None, Field(ge=0.001, le=1e9), Also("上报间隔", unit="s")] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Datastream:
@@ -108,6 +116,8 @@ class Thing(Row):
     region: RegionCode = ""
     mode: ModeOf = Mode.ACTUAL
     time_zone: Zone = "UTC"
+    #: results observed before it are not of the device as it stands now
+    reset_at: Annotated[Moment | None, Also("复位时间")] = None
     #: checked by a national station in commands
     apikey: Annotated[str, Field(pattern="^[!-%'-~]{0,100}$", repr=False), Also("设备密钥", secret=True)] = ""
     datastreams: list[Datastream] = []

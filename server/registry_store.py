@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
@@ -61,7 +62,15 @@ def select(
         sql.SQL(", ").join([_column(name, field) for field in listing.key]),
     )
     with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, params).fetchall()
+        rows = cursor.execute(query, params).fetchall()
+    return [{field: _as_written(value) for field, value in row.items()} for row in rows]
+
+
+def _as_written(value: Any) -> Any:
+    """Return a stored value as a file has it: times as the model writes them."""
+    if not isinstance(value, datetime):
+        return value
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def write(conn: Connection[Any], name: str, rows: Sequence[Fields]) -> None:

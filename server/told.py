@@ -41,6 +41,19 @@ def _patrolled(event: Row, body: Row) -> tuple[str, str]:
             f"patrol of {body['device']} {'ended' if ended else 'began'}")  # fmt: skip
 
 
+def _silent(event: Row, body: Row) -> tuple[str, str]:
+    streams, jumped, since = ", ".join(body["datastreams"]), ", ".join(body["jumped"]), body["since"][:16]
+    zh = f";{jumped} 最后一条为突变,请核实" if jumped else ""
+    en = f"; the last of {jumped} was a jump: verify" if jumped else ""
+    return (f"失联 {body['thing']}:{streams},最近数据 {since} UTC{zh}",
+            f"silent: {body['thing']}: {streams}, last heard {since} UTC{en}")  # fmt: skip
+
+
+def _heard(event: Row, body: Row) -> tuple[str, str]:
+    streams = ", ".join(body["datastreams"])
+    return f"恢复 {body['thing']}:{streams}", f"heard again: {body['thing']}: {streams}"
+
+
 def _device_reported(event: Row, body: Row) -> tuple[str, str]:
     zh, en = REPORTS.get(body["kind"], (body["kind"], body["kind"]))
     who = f"{event['subject']} {body['about']}".rstrip()
@@ -54,6 +67,8 @@ LINES: Mapping[str, Say] = {
     "dispatched": _dispatched,
     "moved": _moved,
     "rejected": _rejected,
+    "silent": _silent,
+    "heard": _heard,
     "opened": lambda e, b: (f"应急事件开启 {b['site']}", f"incident opened at {b['site']}"),
     "closed": lambda e, b: (f"应急事件结束 {b['site']}", f"incident closed at {b['site']}"),
     "delivered": lambda e, b: (f"送达 {b['address']}", f"delivered to {b['address']}"),

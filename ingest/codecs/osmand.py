@@ -69,6 +69,7 @@ def device_of(payload: bytes) -> str:
 
 def _message(payload: bytes) -> tuple[str, Mapping[str, object]]:
     """Return the device and what it says: a JSON object, or the words of a query, lists where repeated."""
+    wire.check_size(payload)
     if payload.lstrip().startswith(b"{"):
         message = wire.decode(payload)
         return str(message.get("device_id") or ""), message

@@ -8,11 +8,11 @@ which here is the hazard site of the thing. Source: OGC 18-088 (Observation; MQT
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from domain import wire
 from ingest import fields
 from ingest.decoded import Decoded, Numbered
 
@@ -25,7 +25,7 @@ DATASTREAM = re.compile(r"Datastreams\((\d{1,18})\)", re.ASCII)
 
 def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
     """Read one payload; ValueError when it is no JSON or a single Observation that cannot be read."""
-    content = parse(payload)
+    content = wire.parse(payload)
     if not is_many(content):
         return Decoded(numbered=(_observation(fields.mapping(content), number_in(topic)),))
     found = list(results(topic, content))
@@ -33,14 +33,6 @@ def decode(topic: str, payload: bytes, received_at: datetime) -> Decoded:
         numbered=tuple(each for each in found if isinstance(each, Numbered)),
         problems=tuple(each for each in found if isinstance(each, str)),
     )
-
-
-def parse(payload: bytes) -> object:
-    """Return the JSON value; ValueError says why there is none."""
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
 
 
 def is_many(content: object) -> bool:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from domain import wire
 from ingest.codecs import sensorthings
 from ingest.decoded import Numbered
 from ingest.http import Body, hand_over
@@ -46,7 +47,7 @@ def _create(request: Request, path: str, body: bytes) -> Response:
     outcome = hand_over(request, topic, body)
     if outcome.reason and not outcome.kept:
         return _refusal(404 if outcome.reason.startswith(NO_DATASTREAM) else 400, outcome.reason)
-    content, keys = sensorthings.parse(body), iter(outcome.keys)
+    content, keys = wire.parse(body), iter(outcome.keys)
     if sensorthings.is_many(content):
         found = sensorthings.results(topic, content)
         links = [

@@ -22,7 +22,9 @@ class Revision(Out):
 
 
 class Observation(Out):
-    """One result; flags (`range`, `future`) say why no model uses it."""
+    """One result; flags say what is doubtful about it: no model uses one that is `range`, `future`, `spike`
+    or `stale`; `stuck`, `rate`, `reset` and `gap` only inform.
+    """
 
     phenomenon_time: datetime
     result: float

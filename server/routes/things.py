@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, LiteralString
 
 from fastapi import APIRouter, Query
@@ -26,13 +27,17 @@ class Thing(Out):
 
 
 class Datastream(Out):
-    """One observed property of a thing; results outside valid_min..valid_max are marked."""
+    """One observed property of a thing; results outside valid_min..valid_max are marked.
+
+    `silent_since`: when it was heard last, if it has said nothing for too long.
+    """
 
     name: str
     observed_property: str
     unit: str
     valid_min: float | None
     valid_max: float | None
+    silent_since: datetime | None
 
 
 class ThingDetail(Thing):
@@ -70,8 +75,10 @@ def show_thing(conn: Db, caller: Reader, code: str) -> ThingDetail:
     return row(
         conn,
         ThingDetail,
-        "SELECT " + COLUMNS + ", coalesce((SELECT jsonb_agg(to_jsonb(d) ORDER BY d.name) FROM datastream d"
-        " WHERE d.thing = t.id), '[]') AS datastreams"
+        "SELECT " + COLUMNS + ", coalesce((SELECT jsonb_agg("
+        "   to_jsonb(d) || jsonb_build_object('silent_since', q.since) ORDER BY d.name)"
+        "  FROM datastream d LEFT JOIN silence q ON q.datastream = d.id WHERE d.thing = t.id), '[]')"
+        " AS datastreams"
         " FROM thing t LEFT JOIN hazard_site s ON s.id = t.site"
         " WHERE starts_with(t.region, %(region)s) AND t.code = %(code)s",
         {"region": caller.region, "code": code},

@@ -46,6 +46,7 @@ INSERT INTO datastream (thing, name, observed_property, unit)
 INSERT INTO observation SELECT id, '2026-07-01Z', 1.5, now(), 1 FROM datastream
     WHERE name = 'stream/{x}-{x}';
 SELECT fill_latest();
+INSERT INTO silence SELECT id, '2026-07-01 08:00+08' FROM datastream WHERE name = 'stream/{x}-{x}';
 INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2.5, now() FROM datastream
     WHERE name = 'stream/{x}-{x}';
 INSERT INTO station_file (id, thing, name, media_type, at, description, data, received_at)

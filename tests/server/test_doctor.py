@@ -140,13 +140,19 @@ def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
     db.execute("SELECT ensure_observation_partition(now())")
     db.execute(
         "INSERT INTO observation SELECT d.id, now(), 1, now() - interval '3 hours' FROM datastream d"
-        " JOIN thing t ON t.id = d.thing WHERE t.code = 'st-1'"
+        " JOIN thing t ON t.id = d.thing WHERE t.code = 'st-1'; SELECT fill_latest()"
     )
     db.execute("SELECT fill_latest()")
     code, report = ask()
     assert [(s["code"], s["last"]) for s in report["silent_stations"]] == [("st-2", None)]
     assert code == 0, "in the field some station is always silent"
     assert [s["code"] for s in ask("--silent-hours", "2")[1]["silent_stations"]] == ["st-2", "st-1"]
+    db.execute(
+        "INSERT INTO silence SELECT d.id, now() FROM datastream d JOIN thing t ON t.id = d.thing"
+        " WHERE t.code IN ('st-1', 'drill')"
+    )
+    told = [(s["code"], s["missed"]) for s in ask()[1]["silent_stations"]]
+    assert told == [("st-2", []), ("st-1", ["rain"])], "no exercise is missed"
 
 
 def test_what_is_in_quarantine_by_reason(ask: Ask, db: Connection[Any]) -> None:

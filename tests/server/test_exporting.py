@@ -33,9 +33,11 @@ REGISTRY: dict[str, Any] = {
     ],
     "things": [
         {"code": "st/1", "kind": "station", "name": "雨量1", "site": "GY-001", "region": "640402",
-         "mode": "exercise", "time_zone": "Asia/Shanghai",
+         "mode": "exercise", "time_zone": "Asia/Shanghai", "apikey": "hush",
+         "reset_at": "2026-07-01T08:00:00+08:00",
          "datastreams": [{"name": "rain", "observed_property": "rainfall", "unit": "mm", "valid_min": 0,
-                          "valid_max": 300.5}, {"name": "007"}]},
+                          "valid_max": 300.5, "stuck_after_h": 24, "expected_every_s": 600,
+                          "spike_sigma": 0, "spike_floor": 2.5, "max_rate_per_h": 40}, {"name": "007"}]},
         {"code": "13800000000", "kind": "phone", "name": "一队", "region": "640402"},
     ],
     "units": [{"code": "U-1", "name_zh": "一队", "name_en": "Team 1", "region": "640402",
@@ -55,6 +57,12 @@ def again(conn: Connection[Any], file: Path, text: str, kind: str | None = None)
     file.write_text(text, encoding="utf-8", newline="")
     items = apply(conn, read([file], Options(kind=kind, crs="WGS-84")))
     return len(items), [item for item in items if item.changes]
+
+
+@pytest.mark.parametrize("form", ["csv", "geojson"])
+def test_a_secret_is_kept_and_never_exported(filled: Connection[Any], form: str) -> None:
+    assert "hush" not in exported(filled, form, "64")
+    assert filled.execute("SELECT apikey FROM thing WHERE code = 'st/1'").fetchone() == ("hush",)
 
 
 @pytest.mark.parametrize("form", ["csv", "geojson"])

@@ -90,7 +90,9 @@ BODY: dict[str, Any] = {
     "from": "blue", "to": "orange", "level": "orange", "message_type": "Alert", "headline_zh": "题",
     "headline_en": "head", "unit": "U1", "state": "ordered", "distance_m": 8100, "reason": "why",
     "site": "EX1", "address": "phone-1", "kind": "dumping", "device": "phone-2", "number": "N-1",
-    "step": "accepted", "ended_at": None, "mode": "exercise", "about": "sos",
+    "step": "accepted", "ended_at": None, "mode": "exercise", "thing": "st-1", "datastreams": ["rain"],
+    "jumped": [],
+    "since": "2026-08-12T03:00:00+00:00", "about": "sos",
 }  # fmt: skip
 
 
@@ -100,6 +102,14 @@ def test_every_told_event_has_a_line_that_says_exercise(kind: str) -> None:
     assert told(kind, event, "zh").startswith("[演练] ")
     assert told(kind, event, "en").startswith("[exercise] ")
     assert not told(kind, {**event, "body": {**BODY, "mode": "actual"}}, "en").startswith("[")
+
+
+def test_a_jump_before_a_silence_is_to_be_verified() -> None:
+    event = {"subject": "st-1", "body": BODY}
+    assert "verify" not in told("silent", event, "en")
+    event["body"] = {**BODY, "jumped": ["crack"]}
+    assert told("silent", event, "en").endswith("; the last of crack was a jump: verify")
+    assert told("silent", event, "zh").endswith(";crack 最后一条为突变,请核实")
 
 
 def test_events_that_come_too_often_have_no_line() -> None:

@@ -18,5 +18,5 @@ def test_one_thing_whose_code_has_slashes(reader: TestClient) -> None:
     thing = reader.get("/things/thing/A-A").json()
     assert thing["datastreams"] == [
         {"name": "stream/A-A", "observed_property": "displacement", "unit": "mm", "valid_min": None,
-         "valid_max": None}]  # fmt: skip
+         "valid_max": None, "silent_since": "2026-07-01T00:00:00Z"}]  # fmt: skip
     assert reader.get("/things/phone-A").json()["datastreams"] == []

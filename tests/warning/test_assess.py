@@ -22,6 +22,9 @@ from ingest.columns import Columns
 from ingest.observations import make_partitions, store
 from ingest.registry import Registry, look_up
 from ingest.resolve import microseconds
+from ingest.scenario import PLACES, Scenario
+from ingest.stations import faults, measured
+from ingest.storm import PAST_H
 from server.registry import register
 from warning import rules
 from warning.assess import assessor
@@ -545,3 +548,117 @@ def test_red_needs_a_second_sign(feed: Callable[..., Feed]) -> None:
                             (site.heard("levelled")[-1]["assessment"],)).fetchone()  # fmt: skip
     assert row and row[:2] == ("quick", 7)
     assert row[2]["angle"]["level"] == "red" and row[2]["burst"]["level"] == "orange"
+
+
+def unsuspecting(site: Feed) -> Feed:
+    """Have nothing of this site suspected to be a spike."""
+    site.conn.execute(
+        "UPDATE datastream SET spike_sigma = 0 WHERE id = ANY(%s)", (list(site.streams.values()),)
+    )
+    return site
+
+
+JUMP: list[Said] = [("gnss", 12.25, 0.0), ("gnss", 12.5, 60.0), ("gnss", 12.75, 60.0), ("gnss", 12.9, 60.0)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("worked_after", [(0, 1, 2, 3), (0, 1, 3), (0, 2), (1,), (2,), ()])
+def test_a_result_whose_mark_is_taken_back_counts_exactly_once(
+    feed: Callable[..., Feed], worked_after: Sequence[int], restarts: bool
+) -> None:
+    """Its event may have been handled before that or still wait, its window may be read in between."""
+    site, other = feed(gnss="displacement"), unsuspecting(feed(gnss="displacement"))
+    for each in (site, other):
+        each.tell(*[("gnss", float(hour), 0.0) for hour in range(1, 13)])
+    other.tell(*JUMP)
+    marks = []
+    for place, said in enumerate(JUMP):
+        site.store([said])
+        marks.append(site.flags())
+        if place in worked_after:
+            site.work()
+        if restarts:
+            site.restart()
+    site.work(limit=1)
+    assert marks == [[], [(12.5, "spike")], [], []]
+    # the mean of that hour is 45 mm; were a result missing, or there twice, the next rate would tell
+    for hour in (13.5, 13.75):
+        for each in (site, other):
+            each.tell(("gnss", hour, 60.0))
+        assert site.rows()[-1][1:] == other.rows()[-1][1:] and site.level() == other.level()
+        site.restart()
+    assert site.level()[0] >= Level.ORANGE
+
+
+def test_marks_that_are_taken_back_while_another_process_reads(feed: Callable[..., Feed]) -> None:
+    site, other = feed(gnss="displacement"), unsuspecting(feed(gnss="displacement"))
+    for each in (site, other):
+        each.tell(*[("gnss", float(hour), 0.0) for hour in range(1, 13)], *JUMP[:1])
+    site.store(JUMP[1:2])
+    site.restart()
+    site.store(JUMP[2:3])
+    site.work(limit=1)  # reads the window: the second event waits, and what it tells is in the window already
+    site.store(JUMP[3:])
+    site.work(limit=1)
+    other.tell(*JUMP[1:])
+    for each in (site, other):
+        each.tell(("gnss", 13.5, 60.0))
+    assert site.rows()[-1] == other.rows()[-1]
+
+
+def of_the_exercise(region: str, until_h: float) -> list[Said]:
+    """Return the north coordinate that the exercise's station there measures, with the planted faults."""
+    place = next(place for place in PLACES if place.region == region)
+    scenario = Scenario(seed=1, start=START + timedelta(hours=PAST_H))
+    said = []
+    for at, results in measured(scenario, place):
+        hour = (at - scenario.start) / timedelta(hours=1)
+        if hour <= until_h and "L1_GP_1/gpsTotalX" in results:
+            planted, x = faults(scenario, place, at), results["L1_GP_1/gpsTotalX"]
+            x = 99_999.0 if "range" in planted else x + 60 * ("spike" in planted)
+            said.append(("gnss", hour + PAST_H, x))
+    return said
+
+
+def in_turn(site: Feed, said: Sequence[Said], singly: float) -> list[tuple[str, str]]:
+    """Tell what came before that hour of the storm at once, the rest singly; return the changes of level."""
+    alone = [one[1] > singly + PAST_H for one in said].index(True)
+    site.tell(*said[:alone])
+    for one in said[alone:]:
+        site.tell(one)
+    return [(e["to"], e["at"]) for e in site.heard("levelled")]
+
+
+def test_the_planted_spike_of_60_mm_raises_no_level(feed: Callable[..., Feed]) -> None:
+    said = of_the_exercise("640425", until_h=26)
+    site = feed("rain_displacement", gnss="displacement_x")
+    assert in_turn(site, said, singly=21) == []
+    assert [word for _, word in site.flags()] == ["range", "spike"]
+    bare = unsuspecting(feed("rain_displacement", gnss="displacement_x"))
+    assert [to for to, _ in in_turn(bare, said, singly=21)], "it would without the mark"
+
+
+def test_an_accelerating_slope_is_not_told_later_by_more_than_one_result(feed: Callable[..., Feed]) -> None:
+    said = of_the_exercise("640422", until_h=50.4)
+    site, bare = (
+        feed("rain_displacement", gnss="displacement_x"),
+        unsuspecting(feed("rain_displacement", gnss="displacement_x")),
+    )
+    told, truth = in_turn(site, said, singly=30), in_turn(bare, said, singly=30)
+    assert [to for to, _ in told] == [to for to, _ in truth] and len(truth) >= 2
+    late = [
+        datetime.fromisoformat(mine) - datetime.fromisoformat(true)
+        for (_, mine), (_, true) in zip(told, truth, strict=True)
+    ]
+    assert max(late) <= timedelta(minutes=10)
+
+
+def test_a_jump_that_stays_raises_the_level_with_the_next_result(feed: Callable[..., Feed]) -> None:
+    site = feed("rain_displacement", gnss="displacement_x")
+    site.tell(*of_the_exercise("640425", until_h=0))
+    site.tell(("gnss", PAST_H + 0.9, 60.0))
+    assert site.flags()[-1] == (PAST_H + 0.9, "spike") and site.heard("levelled") == []
+    site.tell(("gnss", PAST_H + 1.1, 60.0))
+    assert site.flags() == []
+    (levelled,) = site.heard("levelled")
+    assert datetime.fromisoformat(levelled["at"]) == START + timedelta(hours=PAST_H + 1.1)

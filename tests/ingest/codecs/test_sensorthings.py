@@ -152,7 +152,7 @@ def test_somebody_must_name_the_datastream(topic: str) -> None:
     assert refusal({"result": 1}, topic).startswith("Datastream is missing: ")
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("payload", [b"", b"{", b"\xff", b"[" * 20_000])
 def test_no_json(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"^not JSON: "):
         decode(OF_7, payload, NOW)
