@@ -11,14 +11,14 @@ from queue import Empty
 from threading import Event
 from typing import Any
 
-from psycopg import Connection, errors
+from psycopg import Connection
 
 from domain.settings import Settings
 from ingest import codecs
 from ingest.inbox import Inbox, Incoming
 from ingest.registry import Registry
 from ingest.resolve import Arrival, resolve
-from ingest.store import Outcome, save
+from ingest.store import REFUSED, Outcome, save
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,8 @@ log = logging.getLogger(__name__)
 IDLE_S = 0.5
 #: quarantine is told in the log at most this often (s); all of it is in the table
 LOG_EVERY_S = 1.0
-#: the database is there and takes nothing: it is full, has no memory left, or is read-only
-REFUSED = (errors.DiskFull, errors.OutOfMemory, errors.ReadOnlySqlTransaction)
-#: then a batch is tried again after so long (s), the last of them again and again; told this often (s)
+#: while the database takes nothing a batch is tried again after so long (s), in the end always after the last
+#: of them; it is told this often (s)
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 REFUSED_EVERY_S = 60.0
 
