@@ -143,5 +143,5 @@ def test_a_database_that_takes_nothing_is_looked_at_again_later(
         stop.set()
         job.join(10)
     assert set(caplog.messages) == {
-        "silence is not looked for: cannot execute DELETE in a read-only transaction"
+        "silence is not looked for: cannot execute SELECT in a read-only transaction"
     }
