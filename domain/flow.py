@@ -61,6 +61,14 @@ BACK_OFF_S = (1, 5, 30, 120, 600)
 TAKE = 50
 
 
+#: a database that takes nothing is asked again after so long (s), and told in the log this often (s)
+REFUSED_S, REFUSED_EVERY_S = 1.0, 60.0
+
+
+class Refused(Exception):
+    """The database takes nothing: it is full, has no memory left, or is read-only. No event is at fault."""
+
+
 class Event(NamedTuple):
     """Something that happened, as one consumer finds it in the log."""
 
@@ -130,6 +138,7 @@ def handle(
     """Handle the oldest waiting events of the consumer in one transaction; return how many were taken.
 
     When the handler fails on several, they are handled one by one, so that a poison event stands alone.
+    Refused: the database takes nothing; the events wait, and no failure is counted.
     `only` is the id of the one event to take, where it still waits.
     """
     events: list[Event] = []
@@ -140,6 +149,8 @@ def handle(
                 handler(conn, events)
                 _mark_done(conn, events)
     except Exception as error:  # kept with the event, counted, visible in `liupan doctor`
+        if _takes_nothing(error):
+            raise Refused(str(error).partition("\n")[0]) from error
         if conn.closed or not events:
             raise  # the database is gone: nothing can be noted, the events simply wait
         if len(events) == 1:
@@ -160,11 +171,21 @@ def consume(
     """Handle the consumer's events until `stop` is set; the connection must be in autocommit mode.
 
     `partitions` is asked before each take, so that a process can gain and lose some; None means all.
-    A lost database raises psycopg.OperationalError: the process ends, and its supervisor starts it again.
+    It waits while the database takes nothing. A lost database raises psycopg.OperationalError: the process
+    ends, and its supervisor starts it again.
     """
     conn.execute(f"LISTEN liupan_{consumer}")
+    said_s = float("-inf")
     while not stop.is_set():
-        if not handle(conn, consumer, handler, partitions()):
+        try:
+            taken = handle(conn, consumer, handler, partitions())
+        except Refused as reason:
+            if time.monotonic() - said_s > REFUSED_EVERY_S:
+                said_s = time.monotonic()
+                log.error("%s waits, the database takes nothing: %s; it is tried again", consumer, reason)
+            stop.wait(REFUSED_S)
+            continue
+        if not taken:
             for _ in conn.notifies(timeout=1.0, stop_after=1):
                 pass
 
@@ -222,6 +243,12 @@ def _take(
         " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
         (consumer, partitions, partitions, only, only, limit),
     )
+
+
+def _takes_nothing(error: Exception) -> bool:
+    """Say whether the database refuses everything: no disk or memory left (SQLSTATE 53...), or read-only."""
+    state = getattr(error, "sqlstate", None) or ""
+    return state.startswith("53") or state == "25006"
 
 
 def _mark_done(conn: Connection[Any], events: Sequence[Event]) -> None:

@@ -41,6 +41,9 @@ class Settings:
     #: observations are stored after this many or after this long, whichever comes first
     batch_rows: int = 5000
     batch_ms: int = 5
+    #: raw observations are dropped, whole months at a time, this many months after their month ended; their
+    #: hours and days stay. 0: keep them for ever
+    retention_months: int = 0
     #: keys of encrypted stations, JSON: {appId: {"cipher": "AES-128-ECB", "key": hexadecimal or base64}};
     #: ciphers are AES, 3DES and DES in the modes ECB and CBC, and CBC needs an "iv" written like the key
     station_keys: str = field(default="", repr=False)

@@ -136,6 +136,12 @@ def unpack(packed: bytes) -> Iterator[Observation]:
         yield Observation(datastream=datastream, phenomenon_time=at, result=result, flags=flags)
 
 
+def unpack_places(packed: bytes) -> Iterator[tuple[int, int]]:
+    """Yield datastream and microseconds since 1970 of the observations that `pack` wrote."""
+    for datastream, microseconds, _, _ in _PACKED.iter_unpack(packed):
+        yield datastream, microseconds
+
+
 def _keys(value: object) -> int:
     """Return how many keys the objects in a JSON value have."""
     if isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from psycopg import Connection
 
 from domain.flow import News, emit_all
 from domain.quality import Flag
+from ingest.store import REFUSED
+
+log = logging.getLogger(__name__)
 
 #: s between two looks
 EVERY_S = 60.0
@@ -54,11 +58,17 @@ Row = tuple[str, str, str, str, datetime, bool]
 
 
 def run(database_url: str, stop: threading.Event) -> None:
-    """Look once a minute until `stop` is set; psycopg.OperationalError: the database is lost."""
+    """Look once a minute until `stop` is set, and not while the database takes nothing.
+
+    psycopg.OperationalError: the database is lost.
+    """
     began = datetime.now(UTC)
     with psycopg.connect(database_url, autocommit=True, application_name="liupan-silence") as conn:
         while not stop.wait(EVERY_S):
-            look(conn, began, datetime.now(UTC))
+            try:
+                look(conn, began, datetime.now(UTC))
+            except REFUSED as error:
+                log.error("silence is not looked for: %s", str(error).partition("\n")[0])
 
 
 def look(conn: Connection[Any], began: datetime, now: datetime) -> None:

@@ -22,6 +22,8 @@ from ingest.resolve import SAID, Batch, Contents
 
 #: errors that one payload can cause by what it contains; anything else is ours, and ends the process
 POISON = (psycopg.DataError, psycopg.IntegrityError, UnicodeError)
+#: the database is there and takes nothing: it is full, has no memory left, or is read-only
+REFUSED = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory, psycopg.errors.ReadOnlySqlTransaction)
 #: after a batch with known keys the next ones are looked at more closely for so long (s)
 CAREFUL_S = 10.0
 

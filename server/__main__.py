@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     # uvicorn takes these over while it serves, and hands them back at the end
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    scheduler = schedule(database_url)
+    scheduler = schedule(database_url, settings.retention_months)
     try:
         server.run()
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -54,7 +54,7 @@ def broker(settings: Settings) -> Facts:
 def database(conn: Connection[Any]) -> Facts:
     """Return version, kind, size (bytes), the migrations that are missing, the longest transaction (s)."""
     names = {path.name for path in SCHEMA.glob("*.sql")}
-    facts = _row(
+    facts = row(
         conn,
         "SELECT current_setting('server_version') AS version,"
         " pg_database_size(current_database()) AS size_bytes,"
@@ -71,29 +71,10 @@ def database(conn: Connection[Any]) -> Facts:
     return {"reachable": True, **facts, "schema": max(done, default=None), "missing_migrations": missing}
 
 
-def observations(conn: Connection[Any], now: datetime) -> Facts:
-    """Return oldest and newest phenomenon time, and how long the newest one was on its way (s)."""
-    return _row(
-        conn,
-        "SELECT min(o.oldest) AS oldest, max(o.newest) AS newest,"
-        " (array_agg(extract(epoch FROM o.received_at - o.newest)::float ORDER BY o.newest DESC))[1]"
-        " AS lag_s,"
-        " (SELECT count(*) FROM observation_revision) AS revisions,"
-        " (SELECT coalesce(jsonb_object_agg(reason, n), '{}') FROM"
-        "   (SELECT reason, count(*) AS n FROM observation CROSS JOIN unnest(flag_words(flags)) AS reason"
-        "    WHERE flags <> 0 GROUP BY reason) f) AS flags"
-        " FROM datastream d CROSS JOIN LATERAL (SELECT n.phenomenon_time AS newest, n.received_at,"
-        "  (SELECT phenomenon_time FROM observation WHERE datastream = d.id ORDER BY phenomenon_time LIMIT 1)"
-        "  AS oldest FROM observation n WHERE n.datastream = d.id AND n.phenomenon_time <= %(now)s"
-        "  ORDER BY n.phenomenon_time DESC LIMIT 1) o",
-        now=now,
-    )
-
-
 def events(conn: Connection[Any], now: datetime) -> Facts:
     """Return what waits by consumer, what fails and is tried again, and what is set aside."""
     return {
-        "waiting": _rows(
+        "waiting": rows(
             conn,
             "SELECT consumer, count(*) AS waiting, count(*) FILTER (WHERE overdue) AS overdue,"
             " extract(epoch FROM max(%(now)s - not_before))::float AS oldest_s"
@@ -102,14 +83,14 @@ def events(conn: Connection[Any], now: datetime) -> Facts:
             now=now,
             overdue=timedelta(seconds=OVERDUE_S),
         ),
-        "failing": _rows(
+        "failing": rows(
             conn,
             "SELECT id, consumer, kind, subject, failures, last_failure, not_before AS next_try"
             " FROM waiting_event WHERE failures > 0 ORDER BY id LIMIT %(shown)s",
             shown=SHOWN,
         ),
-        "set_aside_count": _row(conn, "SELECT count(*) AS n FROM event WHERE set_aside_at IS NOT NULL")["n"],
-        "set_aside": _rows(
+        "set_aside_count": row(conn, "SELECT count(*) AS n FROM event WHERE set_aside_at IS NOT NULL")["n"],
+        "set_aside": rows(
             conn,
             "SELECT id, consumer, kind, subject, failures, last_failure, set_aside_at FROM event"
             " WHERE set_aside_at IS NOT NULL ORDER BY set_aside_at LIMIT %(shown)s",
@@ -120,7 +101,7 @@ def events(conn: Connection[Any], now: datetime) -> Facts:
 
 def quarantine(conn: Connection[Any]) -> list[Facts]:
     """Return how many payloads are rejected and not replayed yet, by reason, the most frequent first."""
-    return _rows(
+    return rows(
         conn,
         "SELECT reason, count(*) AS payloads, sum(times)::bigint AS times, max(last_at) AS last_at"
         " FROM rejected WHERE replayed_at IS NULL GROUP BY reason ORDER BY payloads DESC, reason"
@@ -131,7 +112,7 @@ def quarantine(conn: Connection[Any]) -> list[Facts]:
 
 def open_commands(conn: Connection[Any], now: datetime) -> list[Facts]:
     """Return the commands that were not sent within OVERDUE_S, or wait for a reply far too long."""
-    return _rows(
+    return rows(
         conn,
         "SELECT c.id::text, t.code, c.name, c.state, c.tries, c.asked_at"
         " FROM command c JOIN thing t ON t.id = c.thing"
@@ -148,7 +129,7 @@ def silent_stations(conn: Connection[Any], before: datetime) -> list[Facts]:
     """Return the actual stations whose newest observation came before then, or that never sent any, and those
     of which ingest misses some datastreams (these are named).
     """
-    return _rows(
+    return rows(
         conn,
         "SELECT t.code, t.name, t.region, max(l.received_at) AS last,"
         " coalesce(array_agg(d.name ORDER BY d.name) FILTER (WHERE s.since IS NOT NULL), '{}') AS missed"
@@ -167,7 +148,7 @@ def shared_ids(conn: Connection[Any], now: datetime) -> list[Facts]:
     One station that repeats itself repeats its results; two that use one id, or a forger, do not. Counted are
     results of the last day that came within a minute of the first one, which each payload stamps as received.
     """
-    return _rows(
+    return rows(
         conn,
         "SELECT t.code, t.name, t.region, count(*) AS revisions, max(r.received_at) AS last"
         " FROM observation_revision r JOIN observation o USING (datastream, phenomenon_time)"
@@ -191,10 +172,12 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _rows(conn: Connection[Any], query: str, **params: object) -> list[Facts]:
+def rows(conn: Connection[Any], query: LiteralString, **params: object) -> list[Facts]:
+    """Return what the query finds, each row by its columns' names."""
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, params).fetchall()
 
 
-def _row(conn: Connection[Any], query: str, **params: object) -> Facts:
-    return _rows(conn, query, **params)[0]
+def row(conn: Connection[Any], query: LiteralString, **params: object) -> Facts:
+    """Return the one row that the query finds."""
+    return rows(conn, query, **params)[0]

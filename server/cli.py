@@ -35,7 +35,7 @@ COMMANDS = {
     "import": Command(
         "server.importing", "导入隐患点、监测点、队伍登记表", "register sites, things and units"
     ),
-    "export": Command("server.exporting", "导出登记表", "write the registry as CSV or GeoJSON"),
+    "export": Command("server.export", "导出登记表或观测值", "write out the registry or observations"),
     "unclaimed": Command("server.unclaimed", "查看或认领未登记的设备", "list or claim unknown devices"),
     "decode": Command("ingest.decode", "解读一条报文", "show what a payload holds", False),
     "rejected": Command("ingest.rejected", "查看或重放被拒收的报文", "list or replay rejected payloads"),

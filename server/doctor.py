@@ -13,12 +13,15 @@ from psycopg import Connection
 
 from domain.settings import Settings
 from domain.wire import encode
-from server import checks, run_state
+from server import checks, checks_storage, run_state
 from server.doctor_view import TODO, show
 from server.up import PROCESSES
 
 #: less room than this (bytes) in the state folder is a problem
 ROOM = 1_000_000_000
+
+#: rollups that are further behind (s) are a problem
+BEHIND_S = 300
 
 #: a transaction that is open for longer (s) is a problem: the live feed waits for it
 LONG_S = 300
@@ -60,7 +63,10 @@ def examine(
     }
     if not report["database"]["missing_migrations"]:
         report |= {
-            "observations": checks.observations(conn, now),
+            "observations": checks_storage.observations(conn, now),
+            "storage": checks_storage.storage(
+                conn, now, timescaledb=report["database"]["timescaledb"] is not None
+            ),
             "events": checks.events(conn, now),
             "quarantine": checks.quarantine(conn),
             "open_commands": checks.open_commands(conn, now),
@@ -84,6 +90,7 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
             yield "process", {"name": name, "log": f"{state['path']}/log/{name}.log"}
     if state["exists"] and state["free_bytes"] < ROOM:
         yield "room", {"megabytes": state["free_bytes"] // 1_000_000}
+    yield from _storage_problems(report.get("storage", {"refuses": None, "rollups_behind_s": None}))
     for row in report.get("shared_ids", ()):
         yield "shared_id", {"code": row["code"], "revisions": row["revisions"]}
     events = report.get("events", {"waiting": (), "set_aside_count": 0})
@@ -94,6 +101,13 @@ def problems(report: dict[str, Any]) -> Iterator[Problem]:
         yield "open_commands", {"count": len(late), "oldest": late[0]["id"]}
     if events["set_aside_count"]:
         yield "set_aside", {"count": events["set_aside_count"]}
+
+
+def _storage_problems(storage: dict[str, Any]) -> Iterator[Problem]:
+    if storage["refuses"]:
+        yield "refuses", {"reason": storage["refuses"]}
+    if (storage["rollups_behind_s"] or 0) > BEHIND_S:
+        yield "rollups", {"minutes": round(storage["rollups_behind_s"] / 60)}
 
 
 def retry_set_aside(conn: Connection[Any], event: int | None) -> int:

@@ -19,6 +19,20 @@ WORDS = {
     "schema": ("数据库结构", "schema"),
     "size": ("数据量", "size"),
     "observations": ("观测值", "observations"),
+    "storage": ("存储", "storage"),
+    "sizes": (
+        "原始值 {raw} · 索引 {index} · 时/日汇总 {rollup}",
+        "raw {raw} · indexes {index} · hours and days {rollup}",
+    ),
+    "compressed": ("压缩比 {:.1f}", "compressed {:.1f}:1"),
+    "partitions": ("分区", "partitions"),
+    "ready": ("下月已备", "next month is ready"),
+    "not_ready": ("下月未备", "next month is not ready"),
+    "dropped": ("{:%Y-%m-%d} 之前的原始值已清除", "raw results before {:%Y-%m-%d} are dropped"),
+    "late": ("{} 个分区是其后补到的", "{} partitions came later"),
+    "rollups": ("时/日汇总", "hours and days"),
+    "behind": ("落后 {}", "{} behind"),
+    "refreshed": ("{}前刷新", "refreshed {} ago"),
     "lag": ("最新一条到达用时", "the newest took"),
     "broker": ("消息代理", "broker"),
     "reachable": ("可连接", "reachable"),
@@ -32,7 +46,7 @@ WORDS = {
     "waiting": ("待处理事件", "events waiting"),
     "oldest": ("最早的已等", "the oldest for"),
     "none": ("无", "none"),
-    "flags": ("存疑标记", "flags"),
+    "flags": ("存疑标记（30 天）", "flags (30 d)"),
     "revisions": ("修订值", "revisions"),
     "failing": ("正在重试的事件", "events that fail and are tried again"),
     "set_aside": ("已搁置的事件", "events set aside"),
@@ -83,6 +97,15 @@ TODO = {
     "transaction": (
         "有事务已持续 {minutes} 分钟，实时推送在等它：查看 pg_stat_activity",
         "a transaction has been open for {minutes} min, the live feed waits for it: see pg_stat_activity",
+    ),
+    "refuses": (
+        "数据库写不进去（{reason}）：采集不再确认，数据在消息代理中等待；腾出空间或解除只读，无需重启",
+        "nothing can be written to the database ({reason}): ingest acknowledges nothing, data wait at the"
+        " broker; make room or end the read-only state, nothing needs a restart",
+    ),
+    "rollups": (
+        "时/日汇总落后 {minutes} 分钟：查看 server 日志，或是否有事务迟迟不结束",
+        "hours and days are {minutes} min behind: see the log of server, or a transaction that does not end",
     ),
     "broker": ("消息代理 {address} 连不上", "the broker {address} cannot be reached"),
     "process": ("进程 {name} 没有运行：查看 {log}", "process {name} does not run: see {log}"),
@@ -155,6 +178,8 @@ def _facts(report: dict[str, Any], word: Any, english: bool) -> Iterator[tuple[s
         flags = ", ".join(f"{reason} {n}" for reason, n in sorted(seen["flags"].items()))
         yield word("flags"), flags or word("none")
         yield word("revisions"), str(seen["revisions"])
+    if stored := report.get("storage"):
+        yield from _storage(stored, word, english, compressed=database["timescaledb"] is not None)
     address = broker.get("address", "")
     reach = {True: "reachable", False: "unreachable", None: "unknown"}[broker["reachable"]]
     yield word("broker"), f"{address} {word(reach)}".strip()
@@ -165,6 +190,26 @@ def _facts(report: dict[str, Any], word: Any, english: bool) -> Iterator[tuple[s
     for row in report.get("events", {}).get("waiting", []):
         age = f"{word('oldest')} {_span(row['oldest_s'], english)}"
         yield f"{word('waiting')} · {row['consumer']}", f"{row['waiting']} · {age}"
+
+
+def _storage(stored: dict[str, Any], word: Any, english: bool, compressed: bool) -> Iterator[tuple[str, str]]:
+    sizes = {name: _bytes(stored[f"{name}_bytes"]) for name in ("raw", "index", "rollup")}
+    ratio = stored["compression_ratio"]
+    yield (
+        word("storage"),
+        WORDS["sizes"][english].format(**sizes) + (f" · {word('compressed', ratio)}" if ratio else ""),
+    )
+    facts = [str(stored["partitions"])]
+    if not compressed:
+        facts.append(word("ready" if stored["next_ready"] else "not_ready"))
+    if stored["floor"]:
+        facts.append(word("dropped", stored["floor"]))
+    if stored["late_partitions"]:
+        facts.append(word("late", stored["late_partitions"]))
+    yield word("partitions"), " · ".join(facts)
+    if stored["rollups_behind_s"] is not None:
+        span = _span(stored["rollups_behind_s"], english)
+        yield word("rollups"), word("refreshed" if compressed else "behind", span)
 
 
 def _cell(value: object, missing: str) -> str:

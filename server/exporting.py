@@ -77,8 +77,9 @@ def _feature(row: Fields, properties: Fields) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     """Print the registry: `liupan export registry --format csv|geojson [--kind LIST]`."""
-    parser = argparse.ArgumentParser(prog="liupan export", description="Write what is registered as a file.")
-    parser.add_argument("what", choices=["registry"])
+    parser = argparse.ArgumentParser(
+        prog="liupan export registry", description="Write what is registered as a file."
+    )
     parser.add_argument("--format", choices=FORMATS, default="csv", help="csv (default) or geojson")
     parser.add_argument("--kind", choices=LISTS, help="only this list; without it all, in a column `list`")
     args = parser.parse_args(argv)

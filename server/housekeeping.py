@@ -1,4 +1,4 @@
-"""What must be done from time to time: partitions made ahead, old events deleted, stuck ones told.
+"""What must be done from time to time: partitions ahead, rollups, what is old deleted, what is stuck told.
 
 It runs inside the server process; where several run, the one that holds the advisory lock does it.
 """
@@ -6,12 +6,17 @@ It runs inside the server process; where several run, the one that holds the adv
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
 from psycopg import Connection
+
+from server import retention, rollup
+from server.migrate import has_timescaledb
 
 log = logging.getLogger(__name__)
 
@@ -26,40 +31,69 @@ STUCK = timedelta(minutes=1)
 
 EVERY = timedelta(minutes=10)
 
+#: hours and days are behind their results by about this
+ROLL_UP_EVERY = timedelta(seconds=20)
 
-def schedule(database_url: str) -> BackgroundScheduler:
+#: months whose partitions are there: this one and those to come
+MONTHS_AHEAD = 3
+
+
+def schedule(database_url: str, retention_months: int) -> BackgroundScheduler:
     """Start keeping house now and then; the caller shuts the scheduler down."""
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True})
-    scheduler.add_job(
-        keep_house,
-        "interval",
-        args=[database_url],
-        seconds=EVERY.total_seconds(),
-        next_run_time=datetime.now(UTC),
-    )
+    for job, args, every in (
+        (keep_house, [database_url, retention_months], EVERY),
+        (roll_up, [database_url], ROLL_UP_EVERY),
+    ):
+        seconds, now = every.total_seconds(), datetime.now(UTC)
+        scheduler.add_job(job, "interval", args=args, seconds=seconds, next_run_time=now)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     scheduler.start()
     return scheduler
 
 
-def keep_house(database_url: str) -> None:
-    """Do all of it once, unless another process is doing it; without a database say so and go."""
+def keep_house(database_url: str, retention_months: int = 0) -> None:
+    """Do all of it once, unless another process is doing it; without a database say so and go.
+
+    Raw observations of more than `retention_months` ago are dropped; 0: never.
+    """
     now = datetime.now(UTC)
+    with _put_off(), _connect(database_url) as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(hashtext('liupan housekeeping'))").fetchone()
+        if row and row[0]:
+            make_partitions(conn, now)
+            delete_old_events(conn, now - KEEP)
+            if retention_months:
+                retention.drop_old(conn, retention_months, now, timescaledb=has_timescaledb(conn))
+            for line in stuck(conn, now):
+                log.warning(line)
+
+
+def roll_up(database_url: str) -> None:
+    """Bring hours and days up to date, where TimescaleDB does not; without a database say so and go."""
+    with _put_off(), _connect(database_url) as conn:
+        if not has_timescaledb(conn):
+            rollup.keep_up(conn)
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """Tell in one line of a database that is away, full or read-only; the next time comes."""
     try:
-        with psycopg.connect(database_url, autocommit=True, application_name="liupan-housekeeping") as conn:
-            row = conn.execute("SELECT pg_try_advisory_lock(hashtext('liupan housekeeping'))").fetchone()
-            if row and row[0]:
-                make_partitions(conn, now)
-                delete_old_events(conn, now - KEEP)
-                for line in stuck(conn, now):
-                    log.warning(line)
-    except psycopg.OperationalError as error:
+        yield
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         log.warning("housekeeping is put off: %s", " ".join(str(error).split()))
 
 
+def _connect(database_url: str) -> Connection[Any]:
+    return psycopg.connect(database_url, autocommit=True, application_name="liupan-housekeeping")
+
+
 def make_partitions(conn: Connection[Any], now: datetime) -> None:
-    """Make the partitions of this month and the next one, so that ingest need not."""
-    for month in (now, now.replace(day=1) + timedelta(days=32)):
+    """Make the partitions of this month and the next ones, so that ingest need not."""
+    for ahead in range(MONTHS_AHEAD):
+        years, months = divmod(now.month - 1 + ahead, 12)
+        month = now.replace(year=now.year + years, month=months + 1, day=1)
         row = conn.execute("SELECT ensure_observation_partition(%s)", (month,)).fetchone()
         if row and row[0]:
             log.info("made the partition of %s for observations", month.strftime("%Y-%m"))
@@ -68,13 +102,14 @@ def make_partitions(conn: Connection[Any], now: datetime) -> None:
 def delete_old_events(conn: Connection[Any], before: datetime) -> int:
     """Delete the events that were done before then, and note how far the live feed is gone; return how many.
 
-    What waits or is set aside is never deleted.
+    What waits or is set aside is never deleted, nor what has not been rolled up.
     """
     total = 0
     while True:
         with conn.transaction():
             gone = conn.execute(
-                "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE done_at < %s LIMIT %s)"
+                "DELETE FROM event WHERE id IN (SELECT e.id FROM event e, rollup_state s WHERE done_at < %s"
+                "  AND (kind <> 'observed' OR (e.xact, e.id) <= (s.xact, s.id)) LIMIT %s)"
                 " RETURNING xact::text, id, consumer",
                 (before, BATCH),
             ).fetchall()

@@ -1,8 +1,9 @@
-"""Observations: the newest of each datastream, and the series of one, with what is doubtful about them."""
+"""Observations: the newest of each datastream; the series of one, with what is doubtful; hours and days."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, LiteralString
 
 from fastapi import APIRouter, Query
@@ -53,6 +54,33 @@ COLUMNS: LiteralString = (
 )
 
 
+class Rollup(Out):
+    """The results of (begin_time, begin_time + 1 h or 1 d]; numbers are null where every result is marked.
+
+    `marked` results (`range`, `future`, `spike` or `stale`) are in none of the other numbers.
+    """
+
+    begin_time: datetime
+    count: int
+    marked: int
+    min: float | None
+    max: float | None
+    mean: float | None
+    sum: float | None
+    last: float | None
+    last_time: datetime | None
+
+
+class Every(StrEnum):
+    """How long one rollup is; a day begins at midnight in Beijing (UTC+8)."""
+
+    HOUR = "1h"
+    DAY = "1d"
+
+
+VIEWS: dict[Every, LiteralString] = {Every.HOUR: "observation_hour", Every.DAY: "observation_day"}
+
+
 class Datastream(Out):
     """A datastream's number, by which results are kept."""
 
@@ -96,14 +124,6 @@ def list_series(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[Observation]:
     """List one datastream's results with from <= phenomenon time < to, the newest first."""
-    series = row(
-        conn,
-        Datastream,
-        "SELECT d.id FROM datastream d JOIN thing t ON t.id = d.thing"
-        " WHERE starts_with(t.region, %(region)s) AND t.code = %(thing)s AND d.name = %(name)s",
-        {"region": caller.region, "thing": thing, "name": datastream},
-        f"datastream {datastream} of {thing}",
-    )
     return rows(
         conn,
         Observation,
@@ -111,5 +131,42 @@ def list_series(
         " AND o.phenomenon_time >= coalesce(%(start)s, '-infinity'::timestamptz)"
         " AND o.phenomenon_time < coalesce(%(end)s, 'infinity'::timestamptz)"
         " ORDER BY o.phenomenon_time DESC LIMIT %(limit)s",
-        {"id": series.id, "start": start, "end": end, "limit": limit},
+        {"id": _series(conn, caller, thing, datastream).id, "start": start, "end": end, "limit": limit},
+    )
+
+
+@router.get("/rollup")
+def list_rollup(
+    conn: Db,
+    caller: Reader,
+    thing: str,
+    datastream: str,
+    every: Every = Every.HOUR,
+    start: Annotated[Moment, Query(alias="from")] = None,
+    end: Annotated[Moment, Query(alias="to", description="next page: the last begin of this one")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[Rollup]:
+    """List one datastream's hours or days with from <= begin < to, the newest first."""
+    return rows(
+        conn,
+        Rollup,
+        "SELECT begin_time, count, marked, min, max, mean, sum, last, last_time FROM "
+        + VIEWS[every]
+        + " WHERE datastream = %(id)s"
+        " AND begin_time >= coalesce(%(start)s, '-infinity'::timestamptz)"
+        " AND begin_time < coalesce(%(end)s, 'infinity'::timestamptz)"
+        " ORDER BY begin_time DESC LIMIT %(limit)s",
+        {"id": _series(conn, caller, thing, datastream).id, "start": start, "end": end, "limit": limit},
+    )
+
+
+def _series(conn: Db, caller: Reader, thing: str, datastream: str) -> Datastream:
+    """Return the datastream that somebody asks for; NotFound when he does not see any such."""
+    return row(
+        conn,
+        Datastream,
+        "SELECT d.id FROM datastream d JOIN thing t ON t.id = d.thing"
+        " WHERE starts_with(t.region, %(region)s) AND t.code = %(thing)s AND d.name = %(name)s",
+        {"region": caller.region, "thing": thing, "name": datastream},
+        f"datastream {datastream} of {thing}",
     )

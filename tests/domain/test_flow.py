@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from domain.flow import BACK_OFF_S, ROUTES, TAKE, Event, consume, emit, handle, share_partitions
+from domain.flow import BACK_OFF_S, ROUTES, TAKE, Event, Refused, consume, emit, handle, share_partitions
 from domain.thing import PARTITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +164,44 @@ def test_one_poison_event_does_not_hold_up_the_others(db: Connection[Any]) -> No
     assert effects(db) == ["a", "c", "d"]
     waiting = db.execute("SELECT subject, failures FROM event WHERE consumer = 'triage' AND done_at IS NULL")
     assert waiting.fetchall() == [("bad", 1)]
+
+
+@pytest.mark.parametrize("state", ["disk_full", "out_of_memory", "read_only_sql_transaction"])
+def test_a_database_that_takes_nothing_is_no_fault_of_the_event(db: Connection[Any], state: str) -> None:
+    def refused(conn: Connection[Any], events: Sequence[Event]) -> None:
+        conn.execute(f"DO $$ BEGIN RAISE EXCEPTION 'nothing goes' USING ERRCODE = '{state}'; END $$")
+
+    leads(db, "a", "b")
+    with pytest.raises(Refused, match="nothing goes"):
+        handle(db, "triage", refused)
+    assert column(db, "SELECT failures FROM event WHERE consumer = 'triage'") == [0, 0]
+    assert handle(db, "triage", Recorder()) == 2
+
+
+def test_a_consumer_waits_while_the_database_takes_nothing(
+    db: Connection[Any], database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    leads(db, "a")
+    stop, recorder = threading.Event(), Recorder()
+
+    def work() -> None:
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            conn.execute("SET default_transaction_read_only = on")
+            threading.Timer(1.5, conn.execute, ["SET default_transaction_read_only = off"]).start()
+            consume(conn, "triage", recorder, stop)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    end = time.monotonic() + 30
+    while column(db, "SELECT count(*) FROM event WHERE done_at IS NULL AND consumer = 'triage'") != [0]:
+        assert time.monotonic() < end, "it was not handled"
+        time.sleep(0.05)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    said = [line for line in caplog.messages if "triage waits, the database takes nothing" in line]
+    assert len(said) == 1
+    assert column(db, "SELECT failures FROM event WHERE consumer = 'triage'") == [0]
 
 
 def test_two_handlers_never_take_the_same_event(db: Connection[Any], database_url: str) -> None:

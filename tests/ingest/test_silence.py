@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from domain.quality import Flag
+from ingest import silence
 from ingest.silence import look
 from server.registry import register
 from tests.ingest.conftest import thing
@@ -120,3 +124,24 @@ def test_a_jump_that_was_the_last_word_is_told(stations: Connection[Any]) -> Non
     look(stations, LONG_AGO, NOW)
     row = stations.execute("SELECT body -> 'jumped' FROM event WHERE kind = 'silent'").fetchone()
     assert row == (["rain"],)
+
+
+def test_a_database_that_takes_nothing_is_looked_at_again_later(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(silence, "EVERY_S", 0.05)
+    stop = threading.Event()
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        name = sql.Identifier(conn.info.dbname)
+        conn.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        job = threading.Thread(target=silence.run, args=(database_url, stop))
+        job.start()
+        end = time.monotonic() + 30
+        while len(caplog.messages) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert job.is_alive()
+        stop.set()
+        job.join(10)
+    assert set(caplog.messages) == {
+        "silence is not looked for: cannot execute SELECT in a read-only transaction"
+    }

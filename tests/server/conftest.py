@@ -103,6 +103,7 @@ def fill(conn: Connection[Any]) -> None:
     for x, region in REGION.items():
         id = f"{x.lower() * 8}-0000-7000-8000-000000000000"
         conn.execute(ROWS.format(x=x, region=region, id=id, observed=OBSERVED[x]))
+    conn.execute("SELECT fill_rollups()")
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "/things/{code}/commands": {"code": "thing/{x}-{x}"},
     "/commands/{id}": {"id": "{id}"},
     "/observations": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
+    "/observations/rollup": {"thing": "thing/{x}-{x}", "datastream": "stream/{x}-{x}"},
     "/station-files/{id}": {"id": "{id}"},
     "/station-files/{id}/data": {"id": "{id}"},
     "/assessments/{id}": {"id": "{id}"},
@@ -49,7 +50,14 @@ IDS = {
 }
 
 #: shows nothing that bears a name: here only the refusal of the other's parameters tells
-NAMELESS = {"/healthz", "/observations", "/counts", "/v1.1", "/devices/unclaimed"}
+NAMELESS = {
+    "/healthz",
+    "/observations",
+    "/observations/rollup",
+    "/counts",
+    "/v1.1",
+    "/devices/unclaimed",
+}
 #: never ends; its own test is in test_live.py
 ENDLESS = {"/live"}
 
@@ -126,7 +134,7 @@ def test_a_region_is_digits(reader: TestClient, region: str) -> None:
 
 def test_the_world_has_rows_of_both_regions_in_every_table(world_url: str) -> None:
     """Else a route over a table that is forgotten here could show anything."""
-    own_rows = {"region", "migration", "installation", "feed_floor"}
+    own_rows = {"region", "migration", "installation", "feed_floor", "rollup_state"}
     with psycopg.connect(world_url) as conn:
         tables: list[tuple[Any, ...]] = conn.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from domain.flow import BACK_OFF_S, emit, handle
 from server import doctor, run_state
@@ -68,7 +68,8 @@ def test_all_is_well(ask: Ask, db: Connection[Any], state: Path, broker: str) ->
     facts = report["database"]
     row = db.execute("SELECT timescaledb, current_setting('server_version') FROM installation").fetchone()
     assert (facts["timescaledb"] is not None, facts["version"]) == row
-    assert facts["schema"] == max(path.name for path in SCHEMA.glob("*.sql"))
+    other = "_native.sql" if facts["timescaledb"] else "_timescale.sql"
+    assert facts["schema"] == max(p.name for p in SCHEMA.glob("*.sql") if not p.name.endswith(other))
     assert facts["size_bytes"] > 1_000_000
     assert report["broker"] == {"reachable": True, "address": broker.removeprefix("mqtt://")}
     assert report["state"]["path"] == str(state)
@@ -87,6 +88,7 @@ def test_how_old_the_observations_are_and_what_is_doubtful(ask: Ask, db: Connect
         " (VALUES ('2026-06-30Z', 5, 0), ('2026-07-01Z', 90, 0), ('2055-01-01Z', 0, 2)) v (at, late, flags)"
         " WHERE t.code = 'st-1'"
     )
+    db.execute("SELECT fill_latest()")
     db.execute("INSERT INTO observation_revision SELECT id, '2026-07-01Z', 2, now() FROM datastream LIMIT 1")
     assert ask()[1]["observations"] == {
         "oldest": "2026-06-30T00:00:00+00:00", "newest": "2026-07-01T00:00:00+00:00", "lag_s": 90,
@@ -140,6 +142,7 @@ def test_silent_stations(ask: Ask, db: Connection[Any]) -> None:
         "INSERT INTO observation SELECT d.id, now(), 1, now() - interval '3 hours' FROM datastream d"
         " JOIN thing t ON t.id = d.thing WHERE t.code = 'st-1'; SELECT fill_latest()"
     )
+    db.execute("SELECT fill_latest()")
     code, report = ask()
     assert [(s["code"], s["last"]) for s in report["silent_stations"]] == [("st-2", None)]
     assert code == 0, "in the field some station is always silent"
@@ -315,9 +318,55 @@ def test_where_nothing_runs_it_says_so(
     assert "LIUPAN_DATABASE_URL" in capsys.readouterr().err
 
 
+def test_how_much_is_stored_and_what_is_ready(ask: Ask, db: Connection[Any]) -> None:
+    native = db.execute("SELECT NOT timescaledb FROM installation").fetchone() == (True,)
+    register(db, STATION)
+    for ahead in ("0", "1"):
+        if native:
+            assert ask()[1]["storage"]["next_ready"] is False
+        db.execute("SELECT ensure_observation_partition(now() + %s * interval '1 month')", (ahead,))
+    db.execute("INSERT INTO observation SELECT id, now(), 1, now() FROM datastream")
+    db.execute("SELECT fill_rollups()")
+    stored = ask()[1]["storage"]
+    assert stored["partitions"] == (2 if native else 1)
+    assert stored["next_ready"] or not native
+    assert stored["raw_bytes"] >= 8192
+    assert stored["index_bytes"] >= 8192
+    assert stored["rollup_bytes"] >= (4 * 8192 if native else 0), "two tables and their keys"
+    assert (stored["compression_ratio"], stored["floor"], stored["late_partitions"]) == (None, None, 0)
+    if native:
+        db.execute("UPDATE rollup_state SET floor = date_trunc('month', now(), 'UTC') + interval '1 month'")
+        assert ask()[1]["storage"]["late_partitions"] == 1
+
+
+def test_rollups_that_are_behind_are_a_problem(ask: Ask, db: Connection[Any]) -> None:
+    if db.execute("SELECT timescaledb FROM installation").fetchone() == (True,):
+        pytest.skip("TimescaleDB keeps its rollups itself")
+    emit(db, "observed", subject="")
+    db.execute("UPDATE event SET created_at = now() - interval '2 min', done_at = now()")
+    code, report = ask()
+    assert (code, round(report["storage"]["rollups_behind_s"], -1)) == (0, 120)
+    db.execute("UPDATE event SET created_at = now() - interval '7 min'")
+    assert told(ask()[1]) == ["rollups"]
+    db.execute("UPDATE rollup_state SET (xact, id) = (SELECT xact, id FROM event)")
+    assert ask()[1]["storage"]["rollups_behind_s"] == 0
+
+
+def test_a_database_that_takes_nothing_is_a_problem(ask: Ask, db: Connection[Any]) -> None:
+    name = sql.Identifier(db.info.dbname)
+    db.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    code, report = ask()
+    assert (code, told(report)) == (1, ["refuses"])
+    assert report["storage"]["refuses"] == "cannot execute CREATE TABLE AS in a read-only transaction"
+    db.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+    assert told(ask()[1]) == []
+    assert db.execute("SELECT to_regclass('liupan_doctor')").fetchone() == (None,)
+
+
 READ = {
     "zh": [
         "六盘体检",
+        "存储",
         "已搁置的事件",
         "最近失败原因",
         "st-2",
@@ -327,6 +376,7 @@ READ = {
     ],
     "en": [
         "Liupan: how it is",
+        "partitions",
         "events set aside",
         "last failure",
         "st-2",

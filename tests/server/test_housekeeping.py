@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from domain.flow import emit
 from server import housekeeping
-from server.housekeeping import delete_old_events, keep_house, make_partitions, stuck
+from server.housekeeping import delete_old_events, keep_house, make_partitions, roll_up, stuck
 
 NOW = datetime(2026, 12, 31, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("now", "months"),
-    [(NOW, ["202612", "202701"]), (datetime(2027, 1, 30, tzinfo=UTC), ["202701", "202702"])],
+    [
+        (NOW, ["202612", "202701", "202702"]),
+        (datetime(2027, 1, 30, tzinfo=UTC), ["202701", "202702", "202703"]),
+    ],
 )
-def test_this_month_and_the_next_have_their_partitions(
+def test_this_month_and_the_next_two_have_their_partitions(
     conn: Connection[Any], now: datetime, months: list[str]
 ) -> None:
     native = conn.execute("SELECT NOT timescaledb FROM installation").fetchone()
@@ -49,6 +53,7 @@ def test_only_what_was_done_long_ago_is_deleted(
     for subject in ("old", "older", "fresh", "waiting", "aside"):
         for _ in range(4):
             emit(conn, "observed", subject=subject)
+    conn.execute("UPDATE rollup_state SET xact = '18446744073709551615'")
     conn.execute("UPDATE event SET done_at = now() WHERE subject IN ('old', 'older', 'fresh')")
     conn.execute("UPDATE event SET set_aside_at = now() WHERE subject = 'aside'")
     for subject, days in (("old", 8), ("older", 80), ("fresh", 6), ("waiting", 80), ("aside", 80)):
@@ -58,11 +63,31 @@ def test_only_what_was_done_long_ago_is_deleted(
     assert left == [("aside", 4), ("fresh", 4), ("waiting", 4)]
 
 
+def test_what_is_not_rolled_up_is_not_deleted(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        for subject in ("first", "second"):
+            emit(conn, "observed", subject=subject)
+        emit(conn, "reported", subject="other")
+        conn.execute("UPDATE event SET done_at = now() - interval '8 days'")
+        conn.execute(
+            "UPDATE rollup_state SET (xact, id) = (SELECT xact, id FROM event WHERE subject = 'first')"
+        )
+        delete_old_events(conn, datetime.now(UTC) - housekeeping.KEEP)
+        left = conn.execute("SELECT DISTINCT subject FROM event WHERE consumer <> 'live'").fetchall()
+        assert left == [("second",)]
+        conn.execute(
+            "UPDATE rollup_state SET (xact, id) = (SELECT xact, id FROM event WHERE subject = 'second')"
+        )
+        delete_old_events(conn, datetime.now(UTC) - housekeeping.KEEP)
+        assert conn.execute("SELECT FROM event WHERE subject = 'second'").fetchall() == []
+
+
 def test_the_floor_of_the_feed_is_the_newest_row_deleted(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as conn:
         for subject in ("a", "b", "c"):
             emit(conn, "moved", subject=subject)
         emit(conn, "observed", subject="d")  # not for the feed
+        conn.execute("UPDATE rollup_state SET xact = '18446744073709551615'")
         conn.execute("UPDATE event SET done_at = now() WHERE subject = 'd'")
         numbers: dict[str, Any] = dict(conn.execute("SELECT subject, (xact::text, id) FROM event").fetchall())
         floor = "SELECT (xact::text, id) FROM feed_floor"
@@ -99,21 +124,39 @@ def test_one_process_at_a_time_keeps_house(database_url: str, caplog: pytest.Log
         assert any(message.startswith("triage: 1 events overdue") for message in caplog.messages)
 
 
-def test_without_a_database_it_is_put_off(caplog: pytest.LogCaptureFixture) -> None:
-    keep_house("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+@pytest.mark.parametrize("job", [keep_house, roll_up])
+def test_without_a_database_it_is_put_off(
+    job: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    job("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith("housekeeping is put off: ")
     assert "\n" not in record.getMessage()
 
 
+def test_a_database_that_takes_nothing_is_told_and_tried_again(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        name = sql.Identifier(conn.info.dbname)
+        conn.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        keep_house(database_url)
+        assert "read-only transaction" in caplog.messages[-1]
+        conn.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
+    caplog.clear()
+    keep_house(database_url)
+    assert not caplog.messages
+
+
 def test_the_scheduler_begins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: SimpleQueue[str] = SimpleQueue()
-    monkeypatch.setattr(housekeeping, "keep_house", kept.put)
-    scheduler = housekeeping.schedule("postgresql://x")
+    kept: SimpleQueue[tuple[object, ...]] = SimpleQueue()
+    monkeypatch.setattr(housekeeping, "keep_house", lambda *args: kept.put(args))
+    monkeypatch.setattr(housekeeping, "roll_up", lambda *args: kept.put(args))
+    scheduler = housekeeping.schedule("postgresql://x", 12)
     try:
-        assert kept.get(timeout=30) == "postgresql://x"
-        (job,) = scheduler.get_jobs()
-        assert job.trigger.interval == housekeeping.EVERY
+        assert {kept.get(timeout=30), kept.get(timeout=30)} == {("postgresql://x", 12), ("postgresql://x",)}
+        every = {job.trigger.interval for job in scheduler.get_jobs()}
+        assert every == {housekeeping.EVERY, housekeeping.ROLL_UP_EVERY}
     finally:
         scheduler.shutdown()

@@ -88,3 +88,36 @@ def test_a_result_from_the_future_does_not_hide_the_newest(client: TestClient, d
     db.execute("SELECT fill_latest()")
     assert client.get("/observations/latest").json()[0]["result"] == 30
     assert results(client)[:2] == [99, 30], "the series hides nothing"
+
+
+def test_hours_and_days_the_newest_first(client: TestClient, db: Connection[Any]) -> None:
+    db.execute("SELECT fill_rollups()")
+    hours = client.get("/observations/rollup", params=SERIES).json()
+    begins = ["07-01T02:00:00Z", "07-01T01:00:00Z", "07-01T00:00:00Z", "06-30T23:00:00Z"]
+    assert [hour["begin_time"].removeprefix("2026-") for hour in hours] == begins
+    assert hours[0] == {
+        "begin_time": "2026-07-01T02:00:00Z", "count": 1, "marked": 0, "min": 30, "max": 30, "mean": 30,
+        "sum": 30, "last": 30, "last_time": "2026-07-01T03:00:00Z"}  # fmt: skip
+    assert (hours[3]["count"], hours[3]["marked"], hours[3]["mean"]) == (0, 1, None)
+    (day,) = client.get("/observations/rollup", params={**SERIES, "every": "1d"}).json()
+    assert day == {
+        "begin_time": "2026-06-30T16:00:00Z", "count": 3, "marked": 1, "min": 10, "max": 30, "mean": 20,
+        "sum": 60, "last": 30, "last_time": "2026-07-01T03:00:00Z"}  # fmt: skip
+
+
+def test_hours_from_and_to_and_page_by_page(client: TestClient, db: Connection[Any]) -> None:
+    db.execute("SELECT fill_rollups()")
+
+    def sums(**params: str | int) -> list[float]:
+        return [
+            hour["sum"] for hour in client.get("/observations/rollup", params={**SERIES, **params}).json()
+        ]
+
+    assert sums(limit=2) == [30, 20]
+    assert sums(to="2026-07-01T01:00:00Z", limit=1) == [10]
+    assert sums(**{"from": "2026-07-01T09:00:00+08:00", "to": "2026-07-01T10:00:00+08:00"}) == [20]
+
+
+@pytest.mark.parametrize("params", [{"every": "2h"}, {"from": "2026-07-01T00:00:00"}, {"limit": 0}])
+def test_rollups_that_cannot_be_meant(reader: TestClient, params: dict[str, Any]) -> None:
+    assert reader.get("/observations/rollup", params={**SERIES, **params}).status_code == 422
