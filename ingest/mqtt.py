@@ -29,7 +29,8 @@ from ingest.store import Outcome
 
 log = logging.getLogger(__name__)
 
-KEEPALIVE_S = 30
+#: what the broker is promised (s), and how long we are silent before we say that we are there
+KEEPALIVE_S, PING_S = 30, 15.0
 #: a broker that takes or says nothing for so long (s) is gone
 DEAD_S = 45.0
 #: how long to wait before connecting again (s), and between two looks at the clock
@@ -108,23 +109,31 @@ class Door:
         url, secure = self.broker, self.broker.scheme == "mqtts"
         place = (url.hostname or "", url.port or (8883 if secure else 1883))
         sock = socket.create_connection(place, DEAD_S)
-        if secure:
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=url.hostname)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.heard_s = self.said_s = time.monotonic()
-        user, password = (unquote(part or "") for part in (url.username, url.password))
-        sock.sendall(packets.connect(self.client_id, user, password, KEEPALIVE_S))
-        answer = sock.recv(4)
-        if len(answer) < 4 or answer[3]:
-            code = answer[3] if len(answer) == 4 else -1
-            reason = packets.REASONS[code] if 0 <= code < len(packets.REASONS) else "no answer"
+        try:
+            if secure:
+                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=url.hostname)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            goes_on = self._greet(sock)
+        except BaseException:
             sock.close()
-            raise ConnectionRefusedError(f"the broker refuses the connection: {reason}")
-        log.info("connected to the broker, %s", "session goes on" if answer[2] & 1 else "new session")
+            raise
+        log.info("connected to the broker, %s", "session goes on" if goes_on else "new session")
+        self.heard_s = self.said_s = time.monotonic()
         self.sock, self.rest = sock, b""
         self._send(packets.subscribe(topics()))
         for mid, said in list(self.told.items()):
             self._send(packets.publish(*said, mid, again=True))
+
+    def _greet(self, sock: socket.socket) -> bool:
+        """Open the session; tell whether there was one. ConnectionRefusedError: the broker says no."""
+        user, password = (unquote(part or "") for part in (self.broker.username, self.broker.password))
+        sock.sendall(packets.connect(self.client_id, user, password, KEEPALIVE_S))
+        answer = sock.recv(4)
+        if len(answer) < 4 or answer[3]:
+            known = len(answer) == 4 and answer[3] < len(packets.REASONS)
+            reason = packets.REASONS[answer[3]] if known else "no answer"
+            raise ConnectionRefusedError(f"the broker refuses the connection: {reason}")
+        return bool(answer[2] & 1)
 
     def _turn(self) -> None:
         """Read once, and let in what came."""
@@ -174,7 +183,7 @@ class Door:
         now = time.monotonic()
         if now - self.heard_s > DEAD_S:
             raise ConnectionError(f"it has said nothing for {DEAD_S:.0f} s")
-        if now - self.said_s > KEEPALIVE_S / 2:
+        if now - self.said_s > PING_S:
             self._send(packets.PINGREQ)
 
     def _send(self, data: bytes) -> None:
