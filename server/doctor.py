@@ -21,7 +21,7 @@ from server.up import PROCESSES
 ROOM = 1_000_000_000
 
 #: rollups that are further behind (s) are a problem
-BEHIND_S = 300
+BEHIND_S = 1200
 
 #: a transaction that is open for longer (s) is a problem: the live feed waits for it
 LONG_S = 300

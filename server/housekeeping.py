@@ -31,8 +31,9 @@ STUCK = timedelta(minutes=1)
 
 EVERY = timedelta(minutes=10)
 
-#: hours and days are behind their results by about this
-ROLL_UP_EVERY = timedelta(seconds=20)
+#: hours and days are behind their results by about this; each hour that was touched is calculated anew from
+#: its rows, which each 20 s took a fifth of a core at 5,000 results/s
+ROLL_UP_EVERY = timedelta(minutes=5)
 
 #: months whose partitions are there: this one and those to come
 MONTHS_AHEAD = 3

@@ -19,7 +19,7 @@ from server import rollup
 log = logging.getLogger(__name__)
 
 #: rollups that are further behind (s) are waited for
-BEHIND_S = 60.0
+BEHIND_S = 900.0
 
 #: readers and writers wait at most so long for the drop; then it is put off
 PATIENCE: LiteralString = "SET LOCAL lock_timeout = '2s'"

@@ -346,7 +346,7 @@ def test_rollups_that_are_behind_are_a_problem(ask: Ask, db: Connection[Any]) ->
     db.execute("UPDATE event SET created_at = now() - interval '2 min', done_at = now()")
     code, report = ask()
     assert (code, round(report["storage"]["rollups_behind_s"], -1)) == (0, 120)
-    db.execute("UPDATE event SET created_at = now() - interval '7 min'")
+    db.execute("UPDATE event SET created_at = now() - interval '25 min'")
     assert told(ask()[1]) == ["rollups"]
     db.execute("UPDATE rollup_state SET (xact, id) = (SELECT xact, id FROM event)")
     assert ask()[1]["storage"]["rollups_behind_s"] == 0

@@ -105,6 +105,6 @@ def test_rollups_that_are_behind_are_waited_for(
 ) -> None:
     if has_timescaledb(db):
         pytest.skip("TimescaleDB keeps its rollups itself")
-    monkeypatch.setattr(rollup, "behind_s", lambda conn: 61.0)
+    monkeypatch.setattr(rollup, "behind_s", lambda conn: 901.0)
     drop(db, 12)
     assert caplog.messages[-1].endswith("the rollups are behind")

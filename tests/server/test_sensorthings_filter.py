@@ -238,7 +238,7 @@ def rows_read(
     while todo:
         node = todo.pop()
         todo += node.get("Plans", [])
-        if str(node.get("Relation Name", "")).startswith("observation_2"):
+        if str(node.get("Relation Name", "")).startswith(("observation_2", "_hyper_")):
             read += node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
             scans.add(node["Node Type"])
     return round(read), scans
