@@ -127,6 +127,14 @@ def test_a_broker_that_says_nothing_is_asked_and_then_left(
             read(broker, b"$dp")
 
 
+def test_what_is_owed_is_bounded_and_the_oldest_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "UNACKNOWLEDGED", 3)
+    door = mqtt.Door(broker=urlsplit("mqtt://nowhere"), client_id="x", inbox=Inbox())
+    for number in range(5):
+        door.tell("ph-1", {"id": str(number)})
+    assert [payload for _, payload in door.told.values()] == [b'{"id":"2"}', b'{"id":"3"}', b'{"id":"4"}']
+
+
 def test_refused_subscriptions_are_named(caplog: pytest.LogCaptureFixture) -> None:
     codes = bytes(packets.REFUSED if topic == "$dp" else 1 for topic in mqtt.topics())
     mqtt.check_subscribed(codes)
