@@ -1,8 +1,8 @@
 """The door to the broker: a lasting session of a fixed name, every codec's topic subscribed by name.
 
 A client library makes several system calls for each message, and each gives the interpreter's lock away while
-the other thread decodes: ingest stored 8,000 messages/s with it, 15,000 without. Here a thread reads what
-there is in one piece, and a batch is acknowledged in one; why it is our own stands in docs/decisions.md.
+the other thread decodes. Here a thread reads what there is in one piece, and a batch is acknowledged in one;
+what was measured stands in docs/decisions.md.
 """
 
 from __future__ import annotations
